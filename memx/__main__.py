@@ -1,0 +1,5 @@
+"""`python -m memx`."""
+
+from memx.cli import run
+
+run()

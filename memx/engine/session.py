@@ -1,0 +1,209 @@
+"""One source read in this process, between its `file` and its `end` line."""
+
+import fnmatch
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from memx.engine.budget import available_memory
+from memx.engine.monitor import PeakMeter, bytes_read_by_process
+from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
+from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
+from memx.formats import Format
+from memx.formats.base import ReadOptions, StreamReader, fault, open_reader
+from memx.records import Record
+from memx.sources import LocalFile, Source
+
+CHUNK_LENGTH = 1 << 20
+FRAME_LENGTH = 2048
+DEBUG = "MEMX_DEBUG"
+"""Where this variable is set, an unforeseen error is raised with its traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What the caller of `stream` may say. Sizes in bytes, frames in samples; None is: as memx sees fit."""
+
+    format: str | None = None
+    select: tuple[str, ...] = ()
+    """Shell patterns; a record is kept where one matches its type, tag, keyword, path or name."""
+    limit: int | None = None
+    """At most so many records a source."""
+    chunk_size: int | None = None
+    max_value_bytes: int = 1 << 16
+    frame_length: int = FRAME_LENGTH
+    hop_length: int | None = None
+    """None: as the frame length, so that frames do not overlap."""
+    strategy: ExtractionStrategy | None = None
+    with_path: bool = False
+    max_memory: int | None = None
+    """Bytes of the whole of memx; the reading then runs in a worker whose limit the kernel holds."""
+    timeout: float | None = None
+    """Seconds for one source; the reading then runs in a worker that can be stopped."""
+
+    def for_reader(self, plan: StrategyPlan) -> ReadOptions:
+        """What a reader is told under `plan`."""
+        return ReadOptions(
+            chunk_size=plan.chunk_size,
+            chunk_length=self.chunk_size or CHUNK_LENGTH,
+            max_value_bytes=self.max_value_bytes,
+            frame_length=self.frame_length,
+            hop_length=self.hop_length or self.frame_length,
+            format=self.format,
+        )
+
+
+class Session:
+    """The records of one open source, from `file` to `end`; iterate once.
+
+    What is wrong with the source is never raised: it is an `error` record, and the status of `end`. An
+    interrupt is raised again after the `end` record.
+    """
+
+    def __init__(self, source: Source, row: Format, options: StreamOptions, *, spooled: bool = False) -> None:
+        self._source = source
+        self._row = row
+        self._options = options
+        self._spooled = spooled
+        self._plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self._reader: StreamReader | None = None
+        self._named = False
+        self._count = 0
+        self._fault: Record | None = None
+        self._status = "complete"
+        self._reason: str | None = None
+
+    @property
+    def position(self) -> int:
+        """How far the reading has come, in bytes."""
+        return self._source.tell() if self._reader is None else self._reader.source.tell()
+
+    def __iter__(self) -> Iterator[Record]:
+        reader_class = self._row.load()  # what it imports is no part of what the file costs
+        meter = Meter()
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            yield from self._read()
+        except KeyboardInterrupt as exc:
+            self._status, self._reason, interrupt = "truncated", "interrupted", exc
+        except Exception as exc:
+            if os.environ.get(DEBUG) and not isinstance(exc, MemxError):
+                raise
+            self._fail(error_record(exc))
+        finally:
+            if self._reader is not None:
+                self._reader.close()
+        if not self._named:
+            yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
+        if self._fault is not None:
+            self._count += 1
+            yield self._stamp(self._fault)
+        # a library reads by itself: then only the kernel knows how much
+        metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
+        yield self._stamp(end_record(self._source.path, self._status, self._reason, self._count, metrics))
+        if interrupt is not None:
+            raise interrupt
+
+    def _read(self) -> Iterator[Record]:
+        if isinstance(self._source, LocalFile):
+            self._source.drop_behind = self._plan.drop_behind
+        self._reader, added = open_reader(self._source, self._row, self._options.for_reader(self._plan))
+        self._spooled |= self._reader.source is not self._source
+        self._named = True
+        yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
+        for record in self._kept(self._reader):
+            if record["type"] == "error" and self._status == "complete":
+                self._status, self._reason = "truncated", record["message"]
+            self._count += 1
+            yield self._stamp(record)
+
+    def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
+        """What `select` and `limit` leave; an `error` is kept always."""
+        keep, limit = selector(self._options.select), self._options.limit
+        given = 0
+        for record in records:
+            if record["type"] != "error":
+                if not keep(record):
+                    continue
+                if given == limit:
+                    self._reason = f"cut after {limit} records, as asked with --limit"
+                    return
+                given += 1
+            yield record
+
+    def _file(self, name: str, reader: str) -> Record:
+        file = file_record(self._source.path, name, self._source.size, reader, self._plan)
+        return file | {"spooled": True} if self._spooled else file
+
+    def _fail(self, fault: Record) -> None:
+        broke = fault["code"] == TruncatedFile.code or (fault["code"] == CorruptFile.code and self._count > 0)
+        self._fault, self._status, self._reason = fault, "truncated" if broke else "failed", fault["message"]
+
+    def _stamp(self, record: Record) -> Record:
+        return record | {"source": self._source.path} if self._options.with_path else record
+
+
+def selector(patterns: Iterable[str]) -> Callable[[Record], bool]:
+    """Whether a record's type, tag, keyword, path or name matches one of the shell `patterns`; all, for none."""
+    alternatives = "|".join(map(fnmatch.translate, patterns))
+    if not alternatives:
+        return lambda _record: True
+    match = re.compile(alternatives).match
+    fields = ("type", "tag", "keyword", "path", "name")
+    return lambda record: any(isinstance(text := record.get(field), str) and match(text) for field in fields)
+
+
+class Meter:
+    """What a source costs, from the making of this object on."""
+
+    def __init__(self) -> None:
+        self._peak = PeakMeter()
+        self._peak.start()
+        self._began = time.monotonic()
+        self._read_before = bytes_read_by_process()
+
+    def metrics(self, bytes_read: int | None) -> dict[str, Any]:
+        """The `metrics` of the `end` line; `bytes_read` is None where only the kernel counted them."""
+        peak = self._peak.peak()
+        return {
+            "elapsed_s": round(time.monotonic() - self._began, 6),
+            "bytes_read": bytes_read_by_process() - self._read_before if bytes_read is None else bytes_read,
+            "peak_rss": peak,
+            "peak_rss_delta": peak - self._peak.began_at,
+            "peak_exact": self._peak.exact,
+        }
+
+
+def file_record(
+    path: str, name: str | None, size: int | None, reader: str | None, plan: StrategyPlan | None = None
+) -> Record:
+    """The first line of a source."""
+    return {
+        "type": "file",
+        "path": path,
+        "format": name,
+        "size": None if path == "-" else size,
+        "reader": reader,
+        "strategy": plan and plan.strategy,
+        "chunk_size": plan and plan.chunk_size,
+    }
+
+
+def error_record(error: Exception) -> Record:
+    """The `error` line of what went wrong; what memx did not foresee is `internal`, and says so."""
+    if isinstance(error, MemxError):
+        return fault(error.code, error.message, error.offset)
+    if isinstance(error, MemoryError):
+        return fault(OverMemory.code, "the memory that may be used does not hold what this file needs")
+    what = f"{type(error).__name__}: {error}"[:500]
+    return fault(
+        MemxError.code, f"memx failed here, which is a bug worth reporting ({what}); set {DEBUG}=1 to see where"
+    )
+
+
+def end_record(path: str, status: str, reason: str | None, count: int, metrics: dict[str, Any]) -> Record:
+    """The last line of a source."""
+    return {"type": "end", "path": path, "status": status, "reason": reason, "records": count, "metrics": metrics}

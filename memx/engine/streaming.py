@@ -1,0 +1,136 @@
+"""The way of a byte: open, detect, and the records, from this process or from a worker."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
+from memx.engine.workers import Job, Worker
+from memx.errors import MemxError, ReaderCrashed, UsageError
+from memx.formats import Format, detect, format_names
+from memx.records import Record, decode, encode
+from memx.sources import Origin, Source, name_of, open_source, spool
+
+
+class Stream:
+    """The records of one source, with the `file` line before them and the `end` line behind.
+
+    Iterate `records()` or `lines()`, once. What is wrong with the source is never raised: it is an `error`
+    line, and the status of the `end` line. What a library has to read is read in a process of its own.
+    Raises UsageError for a format that does not exist.
+    """
+
+    def __init__(self, origin: Origin, options: StreamOptions | None = None) -> None:
+        self.path = name_of(origin)
+        self.options = options or StreamOptions()
+        self.size: int | None = None
+        self.status: str | None = None
+        """`complete`, `truncated` or `failed`, once the `end` line was given."""
+        self.worker_pid: int | None = None
+        self._origin = origin
+        self._session: Session | None = None
+        if self.options.format not in (None, *format_names()):
+            raise UsageError(f"there is no format {self.options.format!r}: choose from {', '.join(format_names())}")
+
+    @property
+    def position(self) -> int | None:
+        """How far the reading has come, in bytes; None where that is not known."""
+        return None if self._session is None else self._session.position
+
+    def records(self) -> Iterator[Record]:
+        """Each record as a dictionary of JSON's types."""
+        for part in self._parts():
+            if isinstance(part, bytes):
+                yield from map(decode, part.splitlines())
+            else:
+                yield part
+
+    def lines(self) -> Iterator[bytes]:
+        """The records as JSON: one or several whole lines at a time, each with its newline."""
+        for part in self._parts():
+            yield part if isinstance(part, bytes) else encode(part)
+
+    def _parts(self) -> Iterator[Record | bytes]:
+        """Records, read in this process, or blocks of lines that a worker wrote."""
+        try:
+            source = open_source(self._origin)
+        except MemxError as exc:
+            yield from self._unreadable(None, exc)
+            return
+        with source:
+            self.size = source.size
+            try:
+                row = detect(source, self.options.format)
+                isolated = (
+                    row.library is not None or self.options.timeout is not None or self.options.max_memory is not None
+                )
+                seekable = spool(source) if isolated and source.local_path() is None else source
+            except MemxError as exc:
+                yield from self._unreadable(source, exc)
+                return
+            with seekable:
+                yield from self._from_worker(row, source, seekable) if isolated else self._from_here(row, source)
+
+    def _from_here(self, row: Format, source: Source) -> Iterator[Record]:
+        self._session = Session(source, row, self.options)
+        for record in self._session:
+            if record["type"] == "end":
+                self.status = record["status"]
+            yield record
+
+    def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
+        path = copy.local_path()
+        assert path is not None
+        worker = Worker(Job(path, source.path, copy is not source, self.options))
+        self.worker_pid = worker.pid
+        lines, stopped = 0, None
+        try:
+            for block in worker.blocks():
+                lines += block.count(b"\n")
+                last = block[block.rfind(b"\n", 0, -1) + 1 :]
+                if last.startswith(b'{"type":"end"'):
+                    self.status = decode(last)["status"]
+                yield block
+        except (MemxError, KeyboardInterrupt) as exc:
+            stopped = exc
+        finally:
+            self.worker_pid = None
+            worker.close()
+        if self.status is None:
+            file = None if lines else file_record(source.path, row.name, source.size, row.library)
+            yield from self._closing(file, lines - 1, stopped, worker.metrics())
+        if isinstance(stopped, KeyboardInterrupt):
+            raise stopped
+
+    def _closing(
+        self, file: Record | None, lines: int, stopped: Exception | KeyboardInterrupt | None, metrics: dict[str, Any]
+    ) -> Iterator[Record]:
+        """What whoever read the file could not say any more: `file`, if it was not said, an error, the end."""
+        if file is not None:
+            lines = 0
+            yield self._stamp(file)
+        if isinstance(stopped, KeyboardInterrupt):
+            self.status, reason = "truncated", "interrupted"
+        else:
+            error = error_record(stopped or ReaderCrashed("the process that read the file gave no end"))
+            self.status, reason = "failed", error["message"]
+            lines += 1
+            yield self._stamp(error)
+        yield self._stamp(end_record(self.path, self.status, reason, lines, metrics))
+
+    def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
+        """The lines of a source that cannot be read at all."""
+        return self._closing(
+            file_record(self.path, None, None if source is None else source.size, None), 0, reason, Meter().metrics(0)
+        )
+
+    def _stamp(self, record: Record) -> Record:
+        return record | {"source": self.path} if self.options.with_path else record
+
+
+def stream(origin: Origin, options: StreamOptions | None = None) -> Iterator[Record]:
+    """The records of `origin`, from `file` to `end`, each as soon as it is read.
+
+    Memory does not grow with the file or with the number of records. Raises UsageError for a format that
+    does not exist, and nothing else: a broken source gives `error` and `end` records.
+    """
+    return Stream(origin, options).records()

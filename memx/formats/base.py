@@ -1,0 +1,149 @@
+"""The contract of a reader."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self
+
+from memx.formats import Format, by_key
+from memx.records import Record
+from memx.sources import Origin, Source, open_source, spool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a reader is told. Sizes are in bytes, frames in samples."""
+
+    chunk_size: int = 1 << 20
+    """How much to read at once, where the reader has a choice; never seen in a record."""
+    chunk_length: int = 1 << 20
+    """The length of a `chunk` record of binary files."""
+    max_value_bytes: int = 1 << 16
+    """Values longer than this are not read: their records say where they lie."""
+    frame_length: int = 2048
+    hop_length: int = 2048
+    format: str | None = None
+    """The format that the user says it is; a reader then never hands the file on."""
+
+
+class BelongsTo(Exception):  # noqa: N818 - a direction, not an error
+    """Raised by `StreamReader.open`: the file turned out to be of another row of `FORMATS`, whose key it carries.
+
+    A reader whose `options.format` is set was told its format, and never raises this.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+class StreamReader(ABC):
+    """Turns a source into records, one at a time, in memory that does not grow with the source.
+
+    A reader is made for one source, opened once, and iterated once::
+
+        with DicomStreamReader(open_source(path)) as reader:
+            for record in reader:
+                ...
+
+    - `open()` reads what is needed to know that the file is readable at all, and returns the fields that
+      the format adds to the `file` line (`variant`, say). It raises BelongsTo where another format has it.
+    - `records()` yields each record as soon as it is known. A break in the file raises CorruptFile or
+      TruncatedFile (what was yielded stands); a fault from which the reader can go on is yielded as an
+      `error` record (see `fault`).
+    - Errors of a library are turned into memx's own at this border. No other exception leaves a reader.
+    - Every declared length and count is clamped to the bytes that are there before anything is allocated.
+    """
+
+    format: ClassVar[str]
+    """The name that records carry."""
+    reader: ClassVar[str] = "direct"
+    """`direct`, or the library that reads the file; a reader may set it on itself when it opens the file."""
+    access: ClassVar[Literal["forward", "seek", "path"]] = "forward"
+    """What the reader asks of its source: forward reads only, seeking, or a path for a library to open."""
+
+    def __init__(self, source: Source | None = None, options: ReadOptions | None = None) -> None:
+        self._source = source
+        self.options = options or ReadOptions()
+        self.owns_source = False
+        self._added: dict[str, Any] | None = None
+
+    @property
+    def source(self) -> Source:
+        """The source; a pipe is first copied to disk where the reader cannot do without seeking."""
+        if self._source is None:
+            raise ValueError("this reader was made without a source: use its stream method, or give it one")
+        return self._source
+
+    def open(self) -> dict[str, Any]:
+        """Prepares the reading; returns the fields to add to the `file` line."""
+        return {}
+
+    @abstractmethod
+    def records(self) -> Iterator[Record]:
+        """The records, in file order."""
+
+    def close(self) -> None:
+        """Lets go of what `open` took, and of the source where the reader owns it. Closing twice is no error."""
+        if self.owns_source and self._source is not None:
+            self._source.close()
+
+    def stream(self, origin: Origin) -> Iterator[Record]:
+        """The records of `origin`, which is opened, and closed at the end."""
+        with type(self)(suited(open_source(origin), self.access), self.options) as reader, reader.source:
+            yield from reader
+
+    def begin(self) -> dict[str, Any]:
+        """`open()`, once: what it returned the first time is returned again."""
+        if self._added is None:
+            self._added = self.open()
+        return self._added
+
+    def __iter__(self) -> Iterator[Record]:
+        self.begin()
+        return self.records()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def suited(source: Source, access: Literal["forward", "seek", "path"]) -> Source:
+    """`source`, or a copy of it on disk where it cannot give the `access` that a reader asks for."""
+    if access == "forward" or (access == "seek" and source.seekable) or source.local_path() is not None:
+        return source
+    return spool(source)
+
+
+def open_reader(source: Source, row: Format, options: ReadOptions) -> tuple[StreamReader, dict[str, Any]]:
+    """The opened reader of `source`, which is of `row`, and what it adds to the `file` line.
+
+    A file that turns out to be of another format is handed on, once. The reader's `source` is a copy on
+    disk where the reader cannot do with what `source` can: the caller closes both.
+    """
+    for hand_on in (True, False):
+        reader = row.load()(
+            suited(source, row.load().access), options if hand_on else replace(options, format=row.name)
+        )
+        try:
+            return reader, reader.begin()
+        except BelongsTo as direction:
+            reader.close()
+            source, row = reader.source, by_key(direction.key)
+        except BaseException:
+            reader.close()
+            raise
+    raise AssertionError("a reader that was told its format handed the file on")
+
+
+def fault(code: str, message: str, offset: int | None = None) -> Record:
+    """The `error` record of a fault from which the reader goes on."""
+    record: Record = {"type": "error", "code": code, "message": message}
+    if offset is not None:
+        record["offset"] = offset
+    return record
