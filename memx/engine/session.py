@@ -4,7 +4,7 @@ import fnmatch
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,7 @@ class StreamOptions:
 class Session:
     """The records of one open source, from `file` to `end`; iterate once.
 
-    What is wrong with the source is never raised: it is an `error` record, and the status of `end`. An
-    interrupt is raised again after the `end` record.
+    What is wrong with the source is never raised: it is an `error` record, and the status of `end`.
     """
 
     def __init__(self, source: Source, row: Format, options: StreamOptions, *, spooled: bool = False) -> None:
@@ -81,14 +80,11 @@ class Session:
         """How far the reading has come, in bytes."""
         return self._source.tell() if self._reader is None else self._reader.source.tell()
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Generator[Record]:
         reader_class = self._row.load()  # what it imports is no part of what the file costs
         meter = Meter()
-        interrupt: KeyboardInterrupt | None = None
         try:
             yield from self._read()
-        except KeyboardInterrupt as exc:
-            self._status, self._reason, interrupt = "truncated", "interrupted", exc
         except Exception as exc:
             if os.environ.get(DEBUG) and not isinstance(exc, MemxError):
                 raise
@@ -96,6 +92,8 @@ class Session:
         finally:
             if self._reader is not None:
                 self._reader.close()
+                if self._reader.source is not self._source:
+                    self._reader.source.close()
         if not self._named:
             yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
         if self._fault is not None:
@@ -104,8 +102,6 @@ class Session:
         # a library reads by itself: then only the kernel knows how much
         metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
         yield self._stamp(end_record(self._source.path, self._status, self._reason, self._count, metrics))
-        if interrupt is not None:
-            raise interrupt
 
     def _read(self) -> Iterator[Record]:
         if isinstance(self._source, LocalFile):

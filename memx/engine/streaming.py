@@ -1,8 +1,9 @@
 """The way of a byte: open, detect, and the records, from this process or from a worker."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
+from memx.engine.monitor import resident
 from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
 from memx.engine.workers import Job, Worker
 from memx.errors import MemxError, ReaderCrashed, UsageError
@@ -15,7 +16,8 @@ class Stream:
     """The records of one source, with the `file` line before them and the `end` line behind.
 
     Iterate `records()` or `lines()`, once. What is wrong with the source is never raised: it is an `error`
-    line, and the status of the `end` line. What a library has to read is read in a process of its own.
+    line, and the status of the `end` line. What a library has to read is read in a process of its own. A
+    KeyboardInterrupt, thrown in or struck inside, is raised again after the `end` line was given.
     Raises UsageError for a format that does not exist.
     """
 
@@ -27,6 +29,7 @@ class Stream:
         """`complete`, `truncated` or `failed`, once the `end` line was given."""
         self.worker_pid: int | None = None
         self._origin = origin
+        self._meter = Meter()
         self._session: Session | None = None
         if self.options.format not in (None, *format_names()):
             raise UsageError(f"there is no format {self.options.format!r}: choose from {', '.join(format_names())}")
@@ -36,18 +39,29 @@ class Stream:
         """How far the reading has come, in bytes; None where that is not known."""
         return None if self._session is None else self._session.position
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Generator[Record]:
         """Each record as a dictionary of JSON's types."""
-        for part in self._parts():
-            if isinstance(part, bytes):
-                yield from map(decode, part.splitlines())
-            else:
-                yield part
+        given = 0
+        try:
+            for part in self._parts():
+                for record in map(decode, part.splitlines()) if isinstance(part, bytes) else (part,):
+                    given += 1
+                    yield record
+        except KeyboardInterrupt:
+            yield from self._interrupted(given)
+            raise
 
-    def lines(self) -> Iterator[bytes]:
+    def lines(self) -> Generator[bytes]:
         """The records as JSON: one or several whole lines at a time, each with its newline."""
-        for part in self._parts():
-            yield part if isinstance(part, bytes) else encode(part)
+        given = 0
+        try:
+            for part in self._parts():
+                block = part if isinstance(part, bytes) else encode(part)
+                given += block.count(b"\n")
+                yield block
+        except KeyboardInterrupt:
+            yield from map(encode, self._interrupted(given))
+            raise
 
     def _parts(self) -> Iterator[Record | bytes]:
         """Records, read in this process, or blocks of lines that a worker wrote."""
@@ -80,7 +94,9 @@ class Stream:
     def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
         path = copy.local_path()
         assert path is not None
-        worker = Worker(Job(path, source.path, copy is not source, self.options))
+        budget = self.options.max_memory
+        allowance = None if budget is None else budget - resident()
+        worker = Worker(Job(path, source.path, copy is not source, row, self.options, allowance, outbox=-1))
         self.worker_pid = worker.pid
         lines, stopped = 0, None
         try:
@@ -90,7 +106,7 @@ class Stream:
                 if last.startswith(b'{"type":"end"'):
                     self.status = decode(last)["status"]
                 yield block
-        except (MemxError, KeyboardInterrupt) as exc:
+        except MemxError as exc:
             stopped = exc
         finally:
             self.worker_pid = None
@@ -98,29 +114,36 @@ class Stream:
         if self.status is None:
             file = None if lines else file_record(source.path, row.name, source.size, row.library)
             yield from self._closing(file, lines - 1, stopped, worker.metrics())
-        if isinstance(stopped, KeyboardInterrupt):
-            raise stopped
 
     def _closing(
-        self, file: Record | None, lines: int, stopped: Exception | KeyboardInterrupt | None, metrics: dict[str, Any]
+        self, file: Record | None, lines: int, error: Exception | None, metrics: dict[str, Any]
     ) -> Iterator[Record]:
         """What whoever read the file could not say any more: `file`, if it was not said, an error, the end."""
         if file is not None:
             lines = 0
             yield self._stamp(file)
-        if isinstance(stopped, KeyboardInterrupt):
-            self.status, reason = "truncated", "interrupted"
-        else:
-            error = error_record(stopped or ReaderCrashed("the process that read the file gave no end"))
-            self.status, reason = "failed", error["message"]
-            lines += 1
-            yield self._stamp(error)
-        yield self._stamp(end_record(self.path, self.status, reason, lines, metrics))
+        record = error_record(error or ReaderCrashed("the process that read the file gave no end"))
+        yield self._stamp(record)
+        self.status = "failed"
+        yield self._stamp(end_record(self.path, self.status, record["message"], lines + 1, metrics))
+
+    def _interrupted(self, given: int) -> Iterator[Record]:
+        """The lines that are missing after `given` lines when the user interrupts."""
+        if self.status is None:
+            if not given:
+                yield self._stamp(file_record(self.path, None, self.size, None))
+            self.status = "truncated"
+            yield self._stamp(
+                end_record(self.path, self.status, "interrupted", max(0, given - 1), self._meter.metrics(0))
+            )
 
     def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
         """The lines of a source that cannot be read at all."""
         return self._closing(
-            file_record(self.path, None, None if source is None else source.size, None), 0, reason, Meter().metrics(0)
+            file_record(self.path, None, None if source is None else source.size, None),
+            0,
+            reason,
+            self._meter.metrics(0),
         )
 
     def _stamp(self, record: Record) -> Record:

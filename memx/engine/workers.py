@@ -6,25 +6,30 @@ life line: when it closes, the worker ends. It answers with the lines of one sou
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from memx.engine.monitor import data_size, resident
+from memx.engine.outbox import Inbox, Outbox, make_outbox
 from memx.engine.session import DEBUG, Session, StreamOptions
 from memx.engine.strategy import ExtractionStrategy
 from memx.errors import ReaderCrashed, TimedOut
-from memx.formats import detect
-from memx.records import encode
+from memx.formats import Format
+from memx.records import Record, encode
 from memx.sources import LocalFile
 from memx.sources.local import open_descriptor
 
 _BLOCK = 1 << 16
+_POLL = 0.05
+"""Seconds after which what a worker gathered is taken from it."""
 _GRACE = 2.0
 """Seconds that a worker has to end by itself when its time is up."""
 _ENVIRONMENT = {
@@ -41,25 +46,33 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is to read: `file`, which records call `name`."""
+    """What a worker is to read, and how: `file`, which records call `name`, with the reader of `row`."""
 
     file: str
     name: str
     spooled: bool
+    row: Format
     options: StreamOptions
+    allowance: int | None
+    """Bytes that the worker may have resident, all in all."""
+    outbox: int
+    """The descriptor of the memory that the lines are gathered in: see `memx.engine.outbox`."""
 
     def to_json(self) -> bytes:
-        """One line."""
-        return json.dumps(asdict(self)).encode("ascii") + b"\n"
+        """One line; of the row all but how it is detected."""
+        row = {field.name: getattr(self.row, field.name) for field in fields(self.row) if field.name != "matches"}
+        members = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps(members | {"row": row, "options": asdict(self.options)}).encode("ascii") + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> "Job":
         """What `to_json` wrote."""
-        fields = json.loads(line)
-        options: dict[str, Any] = fields["options"]
+        members = json.loads(line)
+        options, row = members["options"], members["row"]
         options["select"] = tuple(options["select"])
-        options["strategy"] = ExtractionStrategy(options["strategy"]) if options["strategy"] else None
-        return cls(fields["file"], fields["name"], fields["spooled"], StreamOptions(**options))
+        options["strategy"] = options["strategy"] and ExtractionStrategy(options["strategy"])
+        row["matches"] = lambda _head, _suffix: True
+        return cls(**members | {"options": StreamOptions(**options), "row": Format(**row)})
 
 
 class Worker:
@@ -67,57 +80,75 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         boot = f"import sys; sys.path[:] = {sys.path!r}; from memx.engine.workers import main; main()"
-        self._process = subprocess.Popen(
-            [sys.executable, "-S", "-c", boot],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
-            env=_ENVIRONMENT | os.environ,
-            bufsize=0,
-        )
+        memory = make_outbox()
+        self._inbox = Inbox(memory)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", "-c", boot],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
+                env=_ENVIRONMENT | os.environ,
+                bufsize=0,
+                pass_fds=(memory,),
+            )
+        finally:
+            os.close(memory)
         self.pid = self._process.pid
         self._began = time.monotonic()
         self._peak = 0
         self._timeout = job.options.timeout
+        self._deadline = None if self._timeout is None else self._began + self._timeout
+        self._asked = False
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(job.to_json())
+            self._process.stdin.write(replace(job, outbox=memory).to_json())
         except BrokenPipeError:
             pass  # it died at once: `blocks` tells
 
     def blocks(self) -> Iterator[bytes]:
         """Whole lines, as they come, in blocks.
 
-        Raises TimedOut or ReaderCrashed where the worker did not come to its end.
+        Raises TimedOut or ReaderCrashed where the worker did not come to its end, after all that it said.
         """
         assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        asked = False
-        rest = b""
+        pipe = self._process.stdout.fileno()
         while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if deadline is not None and not select.select([descriptor], [], [], left)[0]:
-                if asked:
-                    self._process.kill()
-                    raise TimedOut(f"the reading took more than {self._timeout:g} seconds")
-                self._process.terminate()  # the worker says its end, if it still can
-                asked, deadline = True, time.monotonic() + _GRACE
-                continue
-            data = os.read(descriptor, _BLOCK)
+            yield from self._wait(pipe)
+            data = os.read(pipe, _BLOCK)
             if not data:
                 break
-            block, newline, tail = data.rpartition(b"\n")
-            if newline:
-                yield rest + block + newline
-                rest = tail
-            else:
-                rest += data
+            if lines := self._inbox.from_pipe(data):
+                yield lines
+        if lines := self._inbox.from_outbox():
+            yield lines
         _, wait_status, usage = os.wait4(self.pid, 0)
         self._peak = usage.ru_maxrss * 1024
         status = self._process.returncode = os.waitstatus_to_exitcode(wait_status)
         if status != 0:
-            raise ReaderCrashed(_obituary(status))
+            raise self._too_slow() if self._asked else ReaderCrashed(_obituary(status))
+
+    def _wait(self, pipe: int) -> Iterator[bytes]:
+        """Waits until there is something to read, and gives meanwhile what has been gathered for a while.
+
+        A worker whose time is up is asked to end, then killed.
+        """
+        while True:
+            left = _POLL if self._deadline is None else min(_POLL, self._deadline - time.monotonic())
+            if left > 0:
+                if select.select([pipe], [], [], left)[0]:
+                    return
+                if lines := self._inbox.from_outbox():
+                    yield lines
+            elif self._asked:
+                self._process.kill()
+                return
+            else:
+                self._process.terminate()  # the worker says its end, if it still can
+                self._asked, self._deadline = True, time.monotonic() + _GRACE
+
+    def _too_slow(self) -> TimedOut:
+        return TimedOut(f"the reading took more than {self._timeout:g} seconds")
 
     def metrics(self) -> dict[str, Any]:
         """The `metrics` of an `end` line that the worker did not write itself."""
@@ -132,6 +163,7 @@ class Worker:
     def close(self) -> None:
         """Ends the worker, if it is still there, and lets go of its pipes."""
         self._process.kill()
+        self._inbox.close()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -153,33 +185,59 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     job = Job.from_json(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    output = _private_output()
-    _limit_memory(job.options.max_memory)
-    signal.signal(signal.SIGTERM, _time_is_up(job.options.timeout))
+    output = _Output(Outbox(job.outbox, _private_output()), job.options.timeout)
+    if job.allowance is not None:
+        _limit_memory(job.allowance)
     try:
-        _run(job, output)
+        with LocalFile(open_descriptor(job.file), job.name, name=job.file) as source:
+            output.run(iter(Session(source, job.row, job.options, spooled=job.spooled)))
     except BrokenPipeError:
-        os._exit(0)
+        pass
+    os._exit(0)  # a library that crashes when it is unloaded shall not spoil what was read
 
 
-def _run(job: Job, output: int) -> None:
-    with LocalFile(open_descriptor(job.file), job.name, name=job.file) as source:
-        session = Session(source, detect(source, job.options.format), job.options, spooled=job.spooled)
-        batch, written = bytearray(), time.monotonic()
-        for record in session:
-            batch += encode(record)
-            if len(batch) >= _BLOCK or time.monotonic() - written > 0.05:
-                _write(output, batch)
-                written = time.monotonic()
-        _write(output, batch)
+class _Output:
+    """Takes the records to the outbox. SIGTERM ends the reading, but never in the midst of a writing."""
 
+    def __init__(self, outbox: Outbox, timeout: float | None) -> None:
+        self._outbox = outbox
+        self._timeout = timeout
+        self._in_hand: Record | None = None
+        self._busy = self._stopped = False
+        signal.signal(signal.SIGTERM, self._stop)
 
-def _write(descriptor: int, batch: bytearray) -> None:
-    with memoryview(batch) as view:
-        done = 0
-        while done < len(view):
-            done += os.write(descriptor, view[done:])
-    batch.clear()
+    def run(self, records: Generator[Record]) -> None:
+        """Says all of `records`; when the time is up, what they say to that."""
+        try:
+            self._copy(records)
+        except TimedOut as exc:  # it struck out here; inside the session it would have been taken care of
+            if self._in_hand is not None:
+                self._put(self._in_hand)
+            self._put(records.throw(exc))
+            self._copy(records)
+
+    def _copy(self, records: Iterable[Record]) -> None:
+        for self._in_hand in records:
+            self._put(self._in_hand)
+        self._busy = True
+        self._outbox.flush()
+
+    def _put(self, record: Record) -> None:
+        self._busy = True
+        self._outbox.put(encode(record))
+        self._in_hand = None
+        self._busy = False
+        if self._stopped:
+            self._stopped = False
+            raise self._too_slow()
+
+    def _stop(self, _signal: int, _frame: object) -> None:
+        self._stopped = self._busy
+        if not self._busy:
+            raise self._too_slow()
+
+    def _too_slow(self) -> TimedOut:
+        return TimedOut(f"the reading took more than {self._timeout or 0:g} seconds")
 
 
 def _private_output() -> int:
@@ -198,16 +256,10 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _limit_memory(allowance: int | None) -> None:
-    """Lets the kernel refuse what goes beyond `allowance` bytes of data (setrlimit(2), RLIMIT_DATA)."""
-    if allowance is not None:
-        import resource
+def _limit_memory(allowance: int) -> None:
+    """Lets the kernel refuse what would make more than `allowance` bytes resident (setrlimit(2), RLIMIT_DATA).
 
-        resource.setrlimit(resource.RLIMIT_DATA, (allowance, allowance))
-
-
-def _time_is_up(timeout: float | None) -> Callable[[int, object], None]:
-    def stop(_signal: int, _frame: object) -> None:
-        raise TimedOut(f"the reading took more than {timeout or 0:g} seconds")
-
-    return stop
+    The limit counts data that was reserved but never touched, and that is there already: it is set above that.
+    """
+    limit = data_size() + max(0, allowance - resident())
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
