@@ -1,0 +1,150 @@
+"""What RECORDS.md says of the order and the sense of each format's records, beyond their fields."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from memx.records import Record
+
+_TYPES = {
+    "dicom": {"element"},
+    "fits": {"card", "hdu"},
+    "hdf5": {"group", "dataset", "datatype", "link"},
+    "netcdf": {"group", "dimension", "variable", "type"},
+    "audio": {"stream", "frame"},
+    "video": {"stream", "chapter", "packet"},
+    "binary": {"chunk", "digest"},
+    None: set(),
+}
+
+
+def format_faults(records: Sequence[Record]) -> list[str]:
+    """What the records of one source break of their format's rules, in words."""
+    name = records[0]["format"]
+    between = [record for record in records[1:-1] if record["type"] != "error"]
+    foreign = {record["type"] for record in between} - _TYPES[name]
+    faults = [f"{name} has no {foreign} records"] if foreign else []
+    cut = (records[-1]["reason"] or "").startswith("cut after")
+    rule = _RULES.get(name)
+    if rule is not None and not foreign:
+        faults += rule(between, records[-1]["status"] == "complete" and not cut)
+    return faults[:20]
+
+
+def _dicom(elements: Sequence[Record], _complete: bool) -> Iterator[str]:
+    """PS3.5 7.1: tags ascend within a data set; an element inside a sequence comes after that sequence."""
+    sequences = set()
+    for element in elements:
+        parent = element.get("parent")
+        path = element["tag"] if parent is None else f"{parent}.{element['tag']}"
+        if parent is not None and parent[: parent.rindex("[")] not in sequences:
+            yield f"{element['tag']} comes before its sequence {parent}"
+        if element["vr"] == "SQ":
+            sequences.add(path)
+            if "value" in element:
+                yield f"the sequence {element['tag']} has a value"
+        elif ("value" in element) == ("bulk" in element):
+            yield f"{element['tag']} must have either value or bulk: {element}"[:300]
+
+
+def _fits(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    """Each HDU's cards, then its hdu."""
+    index = 0
+    for record in records:
+        here = record["hdu"] if record["type"] == "card" else record["index"]
+        if here != index:
+            yield f"{record['type']} of HDU {here} where HDU {index} is read"
+            return
+        if record["type"] == "hdu":
+            index += 1
+            if record["data_offset"] < record["header_offset"]:
+                yield f"the data of HDU {here} lies before its header"
+    if complete and (not records or records[-1]["type"] != "hdu"):
+        yield "the last record of a complete file is no hdu"
+
+
+def _hdf5(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    """Every path once, every object once; a hard link leads to an object that has its record."""
+    paths = [record["path"] for record in records]
+    if len(set(paths)) != len(paths):
+        yield f"a path stands twice: {next(path for path in paths if paths.count(path) > 1)}"
+    own = {record["path"] for record in records if record["type"] != "link"}
+    if complete and "/" not in own:
+        yield "no record of the root group"
+    for record in records:
+        if record["type"] == "link" and record["kind"] == "hard" and record["target"] not in own and complete:
+            yield f"the hard link {record['path']} leads to {record['target']}, which has no record"
+        if record["type"] == "link" and (record["kind"] == "external") != (record.get("file") is not None):
+            yield f"the {record['kind']} link {record['path']} has the file {record.get('file')!r}"
+
+
+def _netcdf(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    for record in records:
+        shape = record.get("shape")
+        if record["type"] == "variable" and isinstance(shape, list) and len(shape) != len(record["dimensions"]):
+            yield f"{record['path']} has {record['dimensions']} and the shape {shape}"
+    if complete and not any(record["type"] == "group" and record["path"] == "/" for record in records):
+        yield "no record of the root group"
+
+
+def _audio(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    """A stream, then its frames, counted from 0, each with one number a channel."""
+    channels, index, time = None, 0, -1.0
+    for record in records:
+        if record["type"] == "stream":
+            channels, index, time = record["channels"], 0, -1.0
+        elif channels is None:
+            yield "a frame before its stream"
+        else:
+            if record["index"] != index or record["time_s"] <= time:
+                yield f"frame {record['index']} at {record['time_s']} s where frame {index} was due"
+                return
+            if len(record["rms"]) != channels:
+                yield f"frame {index} has {len(record['rms'])} numbers for {channels} channels"
+            index, time = index + 1, record["time_s"]
+    if complete and channels is None:
+        yield "no stream"
+
+
+def _video(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    """Streams and chapters first; a packet is of a stream that was told."""
+    streams: set[int] = set()
+    packets = False
+    for record in records:
+        if record["type"] == "packet":
+            packets = True
+            if record["stream_index"] not in streams:
+                yield f"a packet of stream {record['stream_index']}, which was not told"
+                return
+        else:
+            if packets and record["type"] != "stream":
+                yield f"a {record['type']} after the first packet"
+            if record["type"] == "stream":
+                if record["index"] in streams:
+                    yield f"stream {record['index']} stands twice"
+                streams.add(record["index"])
+    if complete and not streams:
+        yield "no stream"
+
+
+def _binary(records: Sequence[Record], complete: bool) -> Iterator[str]:
+    """Chunks without a gap, then one digest of as many bytes."""
+    at = 0
+    for index, record in enumerate(records):
+        if record["type"] == "chunk":
+            if record["index"] != index or record["offset"] != at or not record["length"]:
+                yield f"chunk {index} is {record}, {at} was due"
+            at = record["offset"] + record["length"]
+        elif index != len(records) - 1 or record["size"] != at:
+            yield f"the digest of {record['size']} bytes stands at {index} after {at} bytes"
+    if complete and (not records or records[-1]["type"] != "digest"):
+        yield "no digest"
+
+
+_RULES: dict[str | None, Callable[[Sequence[Record], bool], Iterator[str]]] = {
+    "dicom": _dicom,
+    "fits": _fits,
+    "hdf5": _hdf5,
+    "netcdf": _netcdf,
+    "audio": _audio,
+    "video": _video,
+    "binary": _binary,
+}

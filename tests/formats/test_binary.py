@@ -1,0 +1,106 @@
+import hashlib
+import io
+import math
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memx.formats import binary
+from memx.formats.base import ReadOptions
+from memx.formats.binary import BinaryStreamReader, count_pairs, count_simply, entropy
+from memx.records import Record
+from memx.sources import open_source
+from tests.oracles.binary import disagreements
+from tests.samples.binary import build
+
+
+def read(origin: object, **options: int) -> list[Record]:
+    with open_source(origin) as source, BinaryStreamReader(source, ReadOptions(**options)) as reader:
+        return list(reader)
+
+
+def test_agrees_with_a_plain_count(tmp_path: Path) -> None:
+    path = build(tmp_path)
+    records = read(path)
+    assert [record["type"] for record in records] == ["chunk", "chunk", "chunk", "digest"]
+    assert [record["length"] for record in records[:3]] == [1 << 20, 1 << 20, 1 << 19]
+    assert records[0]["entropy"] > 7.99
+    assert records[1]["entropy"] == 0.0
+    assert disagreements(path, records) == []
+
+
+def test_the_oracle_sees_a_wrong_number(tmp_path: Path) -> None:
+    path = build(tmp_path)
+    records = read(path)
+    records[0] = records[0] | {"entropy": records[0]["entropy"] + 1e-6}
+    assert disagreements(path, records)
+
+
+@pytest.mark.parametrize("chunk_size", [1 << 12, 65537, 1 << 18, 1 << 20, 10 << 20])
+def test_how_memx_reads_does_not_show(tmp_path: Path, chunk_size: int) -> None:
+    path = build(tmp_path)
+    assert read(path, chunk_size=chunk_size) == read(path)
+
+
+@pytest.mark.parametrize("chunk_length", [1000, 65536, 1 << 19, (1 << 20) + 1, 3 << 20])
+def test_chunk_size_is_the_length_of_chunks(tmp_path: Path, chunk_length: int) -> None:
+    path = build(tmp_path)
+    records = read(path, chunk_length=chunk_length)
+    assert disagreements(path, records, chunk_length) == []
+
+
+def test_an_empty_source_has_a_digest_alone() -> None:
+    assert read(io.BytesIO()) == [{"type": "digest", "sha256": hashlib.sha256().hexdigest(), "size": 0}]
+
+
+def test_both_ways_of_counting_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = build(tmp_path)
+    with_numpy = read(path)
+    monkeypatch.setattr(binary, "SMALL", 1 << 30)
+    assert read(path) == with_numpy
+
+
+@given(st.binary(max_size=3000))
+def test_counts_are_right(data: bytes) -> None:
+    found = Counter(data)
+    expected = [found[byte] for byte in range(256)]
+    assert count_simply(memoryview(data)) == expected
+    assert count_pairs(memoryview(data)) == expected
+
+
+@given(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=256).filter(any))
+def test_entropy_is_shannons(counts: list[int]) -> None:
+    total = sum(counts)
+    expected = -sum(count / total * math.log2(count / total) for count in counts if count)
+    assert math.isclose(entropy(counts), expected, abs_tol=1e-9)
+    assert 0.0 <= entropy(counts) <= 8.0
+
+
+def test_entropy_of_all_bytes_is_eight_and_of_one_is_zero() -> None:
+    assert entropy([3] * 256) == 8.0
+    assert entropy([5]) == 0.0
+    assert math.copysign(1, entropy([5])) == 1  # not -0.0
+
+
+def test_an_abandoned_reading_leaves_no_thread(tmp_path: Path) -> None:
+    path = build(tmp_path)
+    before = threading.active_count()
+    with open_source(path) as source:
+        records = iter(BinaryStreamReader(source))
+        next(records)
+        assert threading.active_count() > before
+        records.close()  # type: ignore[attr-defined] # a generator, by its yield
+    assert threading.active_count() == before
+
+
+def test_what_goes_wrong_in_a_counting_thread_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_data: memoryview) -> list[int]:
+        raise MemoryError
+
+    monkeypatch.setattr(binary, "count_pairs", fails)
+    with pytest.raises(MemoryError):
+        read(build(tmp_path))
