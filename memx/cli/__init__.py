@@ -1,6 +1,89 @@
-"""The command line: a thin adapter over the engine."""
+"""The command line: a thin adapter over the engine.
+
+`main` is the only place that catches; it turns what was raised into an exit status:
+
+=====  =====================================================================
+0      every source ended `complete`; also when the reader of the pipe left
+1      a source ended `truncated` or `failed`, or the output broke
+2      the usage was wrong
+130    interrupted
+=====  =====================================================================
+"""
+
+import os
+import sys
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def run() -> None:
     """The entry point of the `memx` command."""
-    raise SystemExit(2)
+    status = main(sys.argv[1:])
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        # else the interpreter says at its end that it could not flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command that `argv` (without the program's name) asks for; its exit status."""
+    if argv == ["--version"]:  # answered before anything is imported
+        from memx import __version__
+
+        print("memx", __version__)
+        return OK
+    try:
+        return _dispatch(argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _dispatch(argv: list[str]) -> int:
+    import warnings
+
+    from typer import TyperException
+    from typer.main import get_command
+
+    from memx.cli.app import app
+    from memx.cli.lines import OutputBroke, ReaderLeft
+    from memx.errors import UsageError
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a library's remarks are nothing to whoever runs the command
+    try:
+        status = get_command(app).main(argv, prog_name="memx", standalone_mode=False)
+    except TyperException as exc:
+        _say(_in_one_line(exc))
+        return USAGE
+    except UsageError as exc:
+        _say(exc.message)
+        return USAGE
+    except ReaderLeft:
+        return OK
+    except OutputBroke as exc:
+        _say(str(exc))
+        return FAILED
+    except SystemExit:  # typer's answer to a closed pipe: nobody reads the help any more
+        return OK
+    return status or OK
+
+
+def _in_one_line(exc: Exception) -> str:
+    """What typer found wrong, with the command that can tell more; the whole help where nothing was asked for."""
+    message: str = exc.format_message()  # type: ignore[attr-defined]  # TyperException
+    context = getattr(exc, "ctx", None)
+    if context is None or "\n" in message:
+        return message
+    return f"{message.rstrip('.')}; see {context.command_path} --help"
+
+
+def _say(message: str) -> None:
+    """One line to standard error, if there is one."""
+    if sys.stderr is not None:
+        from memx.cli.text import safe_text
+
+        lines = message.splitlines()
+        print(f"memx: {safe_text(message)}" if len(lines) == 1 else message, file=sys.stderr)

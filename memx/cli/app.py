@@ -1,0 +1,24 @@
+"""The commands, registered."""
+
+from typing import Annotated
+
+import typer
+
+from memx.cli import options
+from memx.cli.stream import EXAMPLES, stream
+
+app = typer.Typer(
+    add_completion=False,  # completions/ holds them ready made: they cost no start of Python a keystroke
+    rich_markup_mode=None,  # Rich would cost every call 3 MB
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(help="Reads the metadata of any huge scientific or media file, in memory that does not grow with it.")
+def _memx(version: Annotated[bool, options.VERSION] = False) -> None:
+    pass
+
+
+app.command(epilog=EXAMPLES)(stream)

@@ -1,0 +1,221 @@
+"""The memory table that a long run shows on a terminal's standard error, and takes away at its end."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from memx.cli.text import safe_text
+from memx.engine.budget import describe
+from memx.engine.monitor import MemoryMonitor, MemorySnapshot
+from memx.errors import SourceNotFound
+from memx.units import format_size
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from memx.engine.streaming import Stream
+
+PATIENCE = 1.0
+"""Seconds that a run lasts before the table appears."""
+INTERVAL = 0.25
+_LEVEL_STYLE = {"healthy": "green", "moderate": "yellow", "high": "red", "critical": "bold red"}
+
+
+class LiveView:
+    """Draws the table below all that is written, four times a second, from a thread of its own.
+
+    Whoever writes to a terminal does it inside `lifted`, so that the table is never in the way.
+    """
+
+    def __init__(self, descriptor: int, *, color: bool, max_memory: int | None = None) -> None:
+        self._descriptor = descriptor
+        self._color = color
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._drawn = self._note = ""
+        self._rates = _Rates()
+        self._memory = _Memory(max_memory)
+        self._stream: Stream | None = None
+        self._thread = threading.Thread(target=self._run, name="memx-live", daemon=True)
+        self._thread.start()
+
+    def watch(self, stream: "Stream") -> None:
+        """From now on the table is about `stream`."""
+        self._stream = stream
+        self._rates = _Rates()
+        self._note = ""
+
+    def took(self, block: bytes) -> None:
+        """These lines came."""
+        if not self._rates.records and b'"spooled":true' in block[: block.find(b"\n")]:
+            self._note = "first copied to a temporary file, since its format has to seek"
+        self._rates.records += block.count(b"\n")
+
+    @contextmanager
+    def lifted(self) -> Iterator[None]:
+        """The table is gone while something else is written, and back at once."""
+        with self._lock:
+            self._write(_erasing(self._drawn))
+            try:
+                yield
+            finally:
+                self._write(self._drawn)
+
+    def close(self) -> None:
+        """Takes the table away."""
+        self._stop.set()
+        self._thread.join()
+        with self._lock:
+            self._write(_erasing(self._drawn))
+            self._drawn = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        self._stop.wait(PATIENCE)
+        console = None
+        while not self._stop.is_set():
+            console = console or self._console()
+            with console.capture() as capture:
+                if self._stream is not None:
+                    console.print(self._table(self._stream))
+            drawing = capture.get()
+            with self._lock:
+                self._write(_erasing(self._drawn) + drawing)
+                self._drawn = drawing
+            self._stop.wait(INTERVAL)
+
+    def _console(self) -> "Console":
+        """Made only when a run turns out to last: Rich costs 30 ms and 3 MB."""
+        from rich.console import Console
+
+        with open(os.dup(self._descriptor), "w") as file:  # asked whether it is a terminal, and never written to
+            console = Console(file=file, no_color=not self._color, highlight=False, markup=False, emoji=False)
+            console.size  # noqa: B018 - read while the file is open
+        return console
+
+    def _table(self, stream: "Stream") -> "RenderableType":
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        memory, rates, position = self._memory.read(stream.worker_pid), self._rates, stream.position
+        rates.note(position)
+        cells = {
+            "memx": format_size(memory.rss),
+            "worker": format_size(memory.worker) if memory.worker else "-",
+            "peak": format_size(memory.peak),
+            "available": format_size(memory.available),
+            "level": memory.level,
+            "records/s": f"{rates.records_per_second:,.0f}",
+            "MB/s": "-" if position is None else f"{rates.bytes_per_second / 1e6:,.1f}",
+            "limited by": memory.limited_by,
+        }
+        table = Table.grid(padding=(0, 2))
+        for title in cells:
+            style = _LEVEL_STYLE[memory.level] if title == "level" else ""
+            table.add_column(no_wrap=True, overflow="ellipsis", style=style)
+        table.add_row(*(Text(title, style="dim") for title in cells))
+        table.add_row(*map(Text, cells.values()))
+        note = [Text(self._note, style="dim")] if self._note else []
+        return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position))
+
+    def _progress(self, path: str, size: int | None, position: int | None) -> "RenderableType":
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        known = position is not None and bool(size)
+        bar = ProgressBar(total=size if known else None, completed=position or 0, pulse=not known, width=24)
+        parts = []
+        if size and position is not None:
+            parts.append(f"{min(1.0, position / size):.0%}")
+        if position is not None:
+            parts.append(format_size(position))
+        if size:
+            parts.append(f"of {format_size(size)}")
+        seconds = int(time.monotonic() - self._rates.began)
+        clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_row(Text(path), bar, Text(" ".join(parts)), Text(clock, style="dim"))
+        return table
+
+    def _write(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            self._stop.set()  # the terminal went away: there is nobody to show it to
+
+
+def _erasing(drawn: str) -> str:
+    """What takes `drawn`, which ends with a newline, off the terminal again (ECMA-48: CUU, ED)."""
+    return f"\x1b[{lines}A\r\x1b[J" if (lines := drawn.count("\n")) else ""
+
+
+class _Rates:
+    """How fast a source is read, over the time since the last look, smoothed."""
+
+    def __init__(self) -> None:
+        self.began = self._noted_at = time.monotonic()
+        self.records = self._records_noted = self._position_noted = 0
+        self.records_per_second = self.bytes_per_second = 0.0
+
+    def note(self, position: int | None) -> None:
+        """Looks at the clock, the records and the position, in bytes."""
+        now = time.monotonic()
+        passed = max(1e-3, now - self._noted_at)
+        weight = min(1.0, passed)  # about the last second counts
+        came, moved = self.records - self._records_noted, (position or 0) - self._position_noted
+        self.records_per_second += weight * (came / passed - self.records_per_second)
+        self.bytes_per_second += weight * (moved / passed - self.bytes_per_second)
+        self._noted_at, self._records_noted, self._position_noted = now, self.records, position or 0
+
+
+class _Memory:
+    """What memx and its worker take, and what there is."""
+
+    rss: int
+    worker: int
+    available: int
+    level: str
+    limited_by: str
+
+    def __init__(self, max_memory: int | None) -> None:
+        self.peak = 0
+        self._max_memory = max_memory
+        self._own: MemoryMonitor | None = None
+
+    def read(self, worker_pid: int | None) -> "_Memory":
+        """This, as it is now; sizes in bytes."""
+        self._own = self._own or MemoryMonitor(max_memory=self._max_memory)
+        own = self._own.get_current_snapshot()
+        worker = _snapshot_of(worker_pid)
+        self.rss, self.worker = own.rss, worker.rss if worker else 0
+        self.peak = max(self.peak, own.peak, own.rss + (worker.peak if worker else 0))
+        self.available, self.level = own.available, own.level
+        binding = self._own.budget().binding
+        self.limited_by = describe(binding)
+        return self
+
+
+def _snapshot_of(pid: int | None) -> MemorySnapshot | None:
+    if pid is None:
+        return None
+    try:
+        return MemoryMonitor(pid=pid).get_current_snapshot()
+    except SourceNotFound:  # it has just ended
+        return None

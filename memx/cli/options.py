@@ -1,0 +1,58 @@
+"""The options that commands share, and what their values are made into."""
+
+from typing import Any
+
+import typer
+
+from memx.errors import UsageError
+from memx.formats import format_names
+from memx.units import parse_size
+
+
+def size(least: int = 1) -> Any:
+    """The `parser` of a SIZE of at least `least` bytes."""
+
+    def parse(text: str) -> int:
+        try:
+            found = parse_size(text)
+        except UsageError as exc:
+            raise typer.BadParameter(exc.message) from exc
+        if found < least:
+            raise typer.BadParameter(f"{text} is too small: at least {least}")
+        return found
+
+    return parse
+
+
+def format_name(text: str) -> str:
+    """The format that `text` names."""
+    names = format_names()
+    if text.lower() in names:
+        return text.lower()
+    from difflib import get_close_matches
+
+    near = get_close_matches(text.lower(), names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
+    raise typer.BadParameter(f"there is no format {text!r}: {hint}")
+
+
+def seconds(text: str) -> float:
+    """A time-out: more than nothing, and no more than a clock can count."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < 1e9:
+        raise typer.BadParameter(f"{text!r} is no time: write seconds, like 30 or 0.5")
+    return found
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from memx import __version__
+
+        typer.echo(f"memx {__version__}")
+        raise typer.Exit
+
+
+VERSION = typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")

@@ -1,0 +1,131 @@
+"""The one sink: JSON lines, or a table where the output is a terminal, with the live view beside it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memx.cli.interrupt import Interrupts
+from memx.cli.lines import LineWriter, OutputBroke
+from memx.cli.text import safe_json
+from memx.engine.streaming import Stream
+from memx.errors import UsageError
+
+if TYPE_CHECKING:
+    from memx.cli.live import LiveView
+    from memx.cli.table import TableView
+
+NARROWEST, WIDEST = 80, 160
+"""Cells of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """Where the records go, and how they look."""
+
+    file: str | None = None
+    """None, or `-`: standard output."""
+    table: bool | None = None
+    """A table, or JSON lines; None: a table on a terminal."""
+    color: bool = True
+
+
+def emit(streams: Sequence[Stream], options: OutputOptions) -> bool:
+    """Writes the records of all `streams`, one after the other; whether every one came to its complete end.
+
+    Raises UsageError where the output is one of the sources, ReaderLeft and OutputBroke as `LineWriter`
+    does, and KeyboardInterrupt after the `end` line of the stream that was interrupted.
+    """
+    color = options.color and not os.environ.get("NO_COLOR")
+    with ExitStack() as stack:
+        descriptor = stack.enter_context(_opened(options.file, streams))
+        terminal = os.isatty(descriptor)
+        table = _table_view(terminal and color) if options.table or (options.table is None and terminal) else None
+        view = stack.enter_context(_live_view(color))
+        interrupts = stack.enter_context(Interrupts())
+        writer = LineWriter(
+            descriptor,
+            _name(options.file),
+            convert=safe_json if terminal and table is None else None,
+            around=view.lifted if view and terminal else nullcontext,
+        )
+        stack.enter_context(writer)
+        for stream in streams:
+            blocks = _rows(stream, table, interrupts) if table else interrupts.guard(stream.lines())
+            for block in _watched(stream, blocks, view) if view else blocks:
+                writer.write(block)
+        return all(stream.status == "complete" for stream in streams)
+
+
+def _rows(stream: Stream, table: "TableView", interrupts: Interrupts) -> Iterator[bytes]:
+    for record in interrupts.guard(stream.records()):
+        yield "".join(f"{line}\n" for line in table.lines(record)).encode("utf-8", "replace")
+
+
+def _watched(stream: Stream, blocks: Iterator[bytes], view: "LiveView") -> Iterator[bytes]:
+    """`blocks`, of which the live view is told."""
+    view.watch(stream)
+    for block in blocks:
+        view.took(block)
+        yield block
+
+
+def _name(file: str | None) -> str:
+    return "standard output" if file is None or file == "-" else file
+
+
+@contextmanager
+def _opened(file: str | None, streams: Sequence[Stream]) -> Iterator[int]:
+    """The descriptor to write to."""
+    if file is None or file == "-":
+        if sys.stdout is None:
+            raise OutputBroke("standard output is closed")
+        yield 1
+        return
+    for stream in streams:
+        try:
+            same = os.path.samefile(file, stream.path) and os.path.isfile(file)
+        except OSError:  # one of the two is not there
+            continue
+        if same:
+            raise UsageError(f"{file} is a source: writing there would destroy it")
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    except OSError as exc:
+        raise OutputBroke(f"cannot open {file} to write to: {exc.strerror}") from exc
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _table_view(color: bool) -> "TableView":
+    from memx.cli.table import TableView
+
+    width = shutil.get_terminal_size((NARROWEST, 24)).columns
+    return TableView(max(NARROWEST, min(WIDEST, width)), _painter() if color else lambda text, _style: text)
+
+
+def _painter() -> Callable[[str, str], str]:
+    """What gives text the colours that the terminal has."""
+    from rich.color import ColorSystem
+    from rich.console import Console
+    from rich.style import Style
+
+    name = Console(file=sys.stdout).color_system
+    if name is None:
+        return lambda text, _style: text
+    system = ColorSystem[{"256": "EIGHT_BIT"}.get(name, name.upper())]
+    return lambda text, style: Style.parse(style).render(text, color_system=system)
+
+
+def _live_view(color: bool) -> "AbstractContextManager[LiveView | None]":
+    """The memory table on standard error, where that is a terminal that can move its cursor."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return nullcontext()
+    from memx.cli.live import LiveView
+
+    return LiveView(sys.stderr.fileno(), color=color)
