@@ -4,11 +4,22 @@ The names below are imported on first use, so that `import memx` costs nothing a
 one format loads no other's library.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # what `typing` has under this name; its import would be half of what `memx --version` takes
 
 if TYPE_CHECKING:
+    from memx.engine.agent import MemoryManagementAgent as MemoryManagementAgent
+    from memx.engine.agent import cleanup_memory_agent as cleanup_memory_agent
+    from memx.engine.agent import get_memory_agent as get_memory_agent
+    from memx.engine.analysis import MemoryAnalyzer as MemoryAnalyzer
+    from memx.engine.buffers import MemoryResourcePool as MemoryResourcePool
+    from memx.engine.chunks import AdaptiveChunkSizer as AdaptiveChunkSizer
+    from memx.engine.collector import GarbageCollectionOptimizer as GarbageCollectionOptimizer
+    from memx.engine.extraction import MemoryEfficientExtractor as MemoryEfficientExtractor
+    from memx.engine.levels import MemoryLevel as MemoryLevel
+    from memx.engine.monitor import MemoryMonitor as MemoryMonitor
+    from memx.engine.monitor import MemorySnapshot as MemorySnapshot
     from memx.engine.session import StreamOptions as StreamOptions
+    from memx.engine.strategy import ExtractionStrategy as ExtractionStrategy
     from memx.engine.streaming import Stream as Stream
     from memx.engine.streaming import stream as stream
     from memx.errors import CorruptFile as CorruptFile
@@ -40,7 +51,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "memx.engine.agent": ("MemoryManagementAgent", "cleanup_memory_agent", "get_memory_agent"),
+    "memx.engine.analysis": ("MemoryAnalyzer",),
+    "memx.engine.buffers": ("MemoryResourcePool",),
+    "memx.engine.chunks": ("AdaptiveChunkSizer",),
+    "memx.engine.collector": ("GarbageCollectionOptimizer",),
+    "memx.engine.extraction": ("MemoryEfficientExtractor",),
+    "memx.engine.levels": ("MemoryLevel",),
+    "memx.engine.monitor": ("MemoryMonitor", "MemorySnapshot"),
     "memx.engine.session": ("StreamOptions",),
+    "memx.engine.strategy": ("ExtractionStrategy",),
     "memx.engine.streaming": ("Stream", "stream"),
     "memx.errors": (
         "CorruptFile",
@@ -76,11 +96,14 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)  # noqa: PLE0605 - a list, made from the table
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     module = _HOME_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(module), name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
     return value
 
 

@@ -159,7 +159,7 @@ def _bar(fraction: float, width: int) -> str:
     """A bar in eighths of a cell."""
     eighths = max(0, min(width * 8, round(fraction * width * 8)))
     full, part = divmod(eighths, 8)
-    bar = "█" * full + ("", *"▏▎▍▌▋▊▉")[part]
+    bar: str = "█" * full + "▏▎▍▌▋▊▉"[part - 1 : part]
     return bar + "·" * (width - len(bar))
 
 

@@ -1,0 +1,267 @@
+"""Writes man/ and completions/ from the commands themselves, so that they cannot say anything else.
+
+`python -m memx.cli.docgen` writes, `--check` fails where what is there differs. The tree of commands is
+walked by memx's own hand: click-man knows the click that typer carries inside it (`typer._click`) not,
+and writes pages without options.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memx import __version__
+
+ROOT = Path(__file__).parents[2]
+STATUSES = (
+    ("0", "every source ended complete; also when the reader of the pipe went away"),
+    ("1", "at least one source ended truncated or failed, or the output could not be written"),
+    ("2", "wrong usage"),
+    ("130", "interrupted"),
+)
+ENVIRONMENT = (
+    ("NO_COLOR", "where set, nothing is coloured"),
+    ("TMPDIR", "where standard input is copied to for formats that have to seek"),
+    ("MEMX_DEBUG", "where set, an error that memx did not foresee shows its traceback"),
+)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """An option as the pages tell it."""
+
+    names: tuple[str, ...]
+    value: str
+    """The metavar of what it takes; empty for a switch."""
+    help: str
+    choices: tuple[str, ...]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its value is the name of a file."""
+        return self.value in ("FILE", "SOURCE")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of memx, or memx itself, whose name is then empty."""
+
+    name: str
+    help: str
+    epilog: str
+    usage: str
+    flags: tuple[Flag, ...]
+
+    @property
+    def title(self) -> str:
+        """The name of its page."""
+        return f"memx-{self.name}" if self.name else "memx"
+
+
+def commands() -> list[Command]:
+    """memx itself, then its commands."""
+    from typer.main import get_command
+
+    from memx.cli.app import app
+
+    group: Any = get_command(app)
+    context = group.make_context("memx", [], resilient_parsing=True)
+    found = [_command("", group, context)]
+    for name, command in group.commands.items():
+        found.append(_command(name, command, command.make_context(name, [], context, resilient_parsing=True)))
+    return found
+
+
+def _command(name: str, command: Any, context: Any) -> Command:
+    flags = tuple(_flag(option, context) for option in command.get_params(context) if option.opts[0].startswith("-"))
+    usage = " ".join(command.collect_usage_pieces(context)).replace("{", "").replace("}", "")
+    return Command(name, command.help or "", command.epilog or "", usage, flags)
+
+
+def _flag(option: Any, context: Any) -> Flag:
+    from memx.formats import format_names
+
+    choices = tuple(str(getattr(choice, "value", choice)) for choice in getattr(option.type, "choices", ()))
+    if "--format" in option.opts:
+        choices = tuple(format_names())
+    value = "" if option.is_flag or option.count else "|".join(choices) if choices else option.make_metavar(context)
+    if "--format" in option.opts:
+        value = option.make_metavar(context)
+    default = f" [default: {option.default}]" if isinstance(option.default, int) and not option.is_flag else ""
+    return Flag((*option.opts, *option.secondary_opts), value, (option.help or "") + default, choices)
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every generated file, below the root of the project, and its text."""
+    tree = commands()
+    for command in tree:
+        yield Path("man", f"{command.title}.1"), man_page(command, tree)
+    yield Path("completions", "memx.bash"), bash(tree)
+    yield Path("completions", "_memx"), zsh(tree)
+    yield Path("completions", "memx.fish"), fish(tree)
+
+
+def man_page(command: Command, tree: list[Command]) -> str:
+    """A page in the macros of man(7)."""
+    about = command.help.split(":")[0].split(". ")[0].rstrip(".")
+    lines = [
+        f'.TH {command.title.upper()} 1 "" "memx {__version__}" "User Commands"',
+        ".SH NAME",
+        f"{_roff(command.title)} \\- {_roff(about[0].lower() + about[1:])}",
+        ".SH SYNOPSIS",
+        f"\\fBmemx{' ' if command.name else ''}{command.name}\\fR {_roff(command.usage)}",
+        ".SH DESCRIPTION",
+        _roff(command.help),
+        ".SH OPTIONS",
+    ]
+    for flag in command.flags:
+        names = ", ".join(f"\\fB{_roff(name)}\\fR" for name in flag.names)
+        lines += [".TP", f"{names} \\fI{_roff(flag.value)}\\fR" if flag.value else names, _roff(flag.help)]
+    if not command.name:
+        lines.append(".SH COMMANDS")
+        for other in tree[1:]:
+            lines += [".TP", f"\\fBmemx\\-{_roff(other.name)}\\fR(1)", _roff(other.help)]
+    if command.epilog:
+        _, _, examples = command.epilog.partition("Examples:\n")
+        lines += [".SH EXAMPLES", ".nf", *(_roff(line) for line in examples.rstrip().splitlines()), ".fi"]
+    for heading, pairs in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", ENVIRONMENT)):
+        lines.append(f".SH {heading}")
+        for term, meaning in pairs:
+            lines += [".TP", f"\\fB{term}\\fR", _roff(meaning)]
+    others = [other for other in tree if other is not command]
+    names = ", ".join(f"\\fB{_roff(other.title)}\\fR(1)" for other in others)
+    return "\n".join([*lines, ".SH SEE ALSO", names]) + "\n"
+
+
+def _roff(text: str) -> str:
+    """`text` where roff sees no macro and no escape in it."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{text}" if text[:1] in (".", "'") else text
+
+
+_BASH = """\
+# bash completion for memx; generated by `make docs`
+_memx() {{
+    local current="${{COMP_WORDS[COMP_CWORD]}}" words=""
+    case "${{COMP_WORDS[COMP_CWORD - 1]}}" in
+{values}
+    esac
+    case "${{COMP_WORDS[1]}}" in
+{commands}
+    esac
+    if ((COMP_CWORD == 1)); then words="{names} $words"; fi
+    if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    else
+        _memx_files
+    fi
+}}
+_memx_files() {{
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}")
+}}
+complete -F _memx memx
+"""
+
+
+def bash(tree: list[Command]) -> str:
+    """A completion for bash."""
+    values: dict[str, list[str]] = {}
+    for flag in (flag for command in tree for flag in command.flags if flag.value):
+        words = f'mapfile -t COMPREPLY < <(compgen -W "{" ".join(flag.choices)}" -- "$current"); return'
+        action = "_memx_files; return" if flag.is_file else words if flag.choices else "return"
+        values.setdefault(action, []).extend(flag.names)
+    cases = {command.name or "*": " ".join(name for flag in command.flags for name in flag.names) for command in tree}
+    cases["*"] = cases.pop("*")  # the last that is tried
+    return _BASH.format(
+        values="\n".join(f"        {'|'.join(names)}) {action} ;;" for action, names in values.items()),
+        commands="\n".join(f'        {name}) words="{words}" ;;' for name, words in cases.items()),
+        names=" ".join(command.name for command in tree[1:]),
+    )
+
+
+def zsh(tree: list[Command]) -> str:
+    """A completion for zsh."""
+    lines = [
+        "#compdef memx",
+        "# zsh completion for memx; generated by `make docs`",
+        "_memx() {",
+        "    local -a commands",
+    ]
+    lines.append(
+        f"    commands=({' '.join(_quoted(f'{_colons(c.name)}:{_colons(_first(c.help))}') for c in tree[1:])})"
+    )
+    lines += [
+        "    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then",
+        "        _describe command commands",
+        "        return",
+        "    fi",
+        "    case $words[2] in",
+    ]
+    for command in [*tree[1:], tree[0]]:
+        lines.append(f"        {command.name or '*'})")
+        lines.append("            _arguments -s -S \\")
+        for flag in command.flags:
+            for name in flag.names:
+                lines.append(f"                {_quoted(_zsh_spec(name, flag))} \\")
+        lines += ["                '*:source:_files'" if command.name else "                '*::'", "            ;;"]
+    return "\n".join([*lines, "    esac", "}", '_memx "$@"', ""])
+
+
+def _zsh_spec(name: str, flag: Flag) -> str:
+    about = _first(flag.help).replace("[", "(").replace("]", ")").replace(":", "\\:")
+    values = "_files" if flag.is_file else f"({' '.join(flag.choices)})" if flag.choices else " "
+    action = f":{flag.value}:{values}" if flag.value else ""
+    repeat = "*" if "Repeatable" in flag.help else ""
+    return f"{repeat}{name}[{about}]{action}"
+
+
+def _colons(text: str) -> str:
+    return text.replace(":", "\\:")
+
+
+def fish(tree: list[Command]) -> str:
+    """A completion for fish."""
+    lines = ["# fish completion for memx; generated by `make docs`"]
+    for command in tree:
+        condition = f"__fish_seen_subcommand_from {command.name}" if command.name else "__fish_use_subcommand"
+        if command.name:
+            lines.append(
+                f"complete -c memx -n __fish_use_subcommand -f -a {command.name} -d {_quoted(_first(command.help))}"
+            )
+        for flag in command.flags:
+            names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in flag.names)
+            choices = f" -a {_quoted(' '.join(flag.choices))}" if flag.choices else ""
+            taken = "" if not flag.value else " -r -F" if flag.is_file else f" -x{choices}"
+            lines.append(f"complete -c memx -n {_quoted(condition)} {names}{taken} -d {_quoted(_first(flag.help))}")
+    return "\n".join(lines) + "\n"
+
+
+def _first(text: str) -> str:
+    """The first sentence of `text`, without its full stop."""
+    return text.split(". ")[0].rstrip(".")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def main(argv: list[str]) -> int:
+    """Writes the files, or with `--check` compares them; 1 where one differs."""
+    stale = []
+    for path, text in files():
+        target = ROOT / path
+        if target.is_file() and target.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path)
+        if "--check" not in argv:
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+    for path in stale:
+        print(f"{path} {'is stale: run make docs' if '--check' in argv else 'written'}")
+    return 1 if stale and "--check" in argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
