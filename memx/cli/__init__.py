@@ -35,15 +35,18 @@ def main(argv: list[str]) -> int:
 
         print("memx", __version__)
         return OK
+    import warnings
+
     try:
-        return _dispatch(argv)
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # a library's remarks are nothing to whoever runs the command
+            return _dispatch(argv)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _dispatch(argv: list[str]) -> int:
-    import warnings
-
     from typer import TyperException
     from typer.main import get_command
 
@@ -51,8 +54,6 @@ def _dispatch(argv: list[str]) -> int:
     from memx.cli.lines import OutputBroke, ReaderLeft
     from memx.errors import UsageError
 
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a library's remarks are nothing to whoever runs the command
     try:
         status = get_command(app).main(argv, prog_name="memx", standalone_mode=False)
     except TyperException as exc:

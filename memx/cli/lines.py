@@ -3,7 +3,6 @@
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
@@ -46,8 +45,7 @@ class LineWriter:
         self._batch = bytearray()
         self._half = 0  # bytes of a line whose end is not written yet
         self._lock = threading.Lock()
-        self._something = threading.Event()
-        self._closing = False
+        self._something, self._closing = threading.Event(), threading.Event()
         self._broke: Exception | None = None
         self._flusher: threading.Thread | None = None
 
@@ -67,19 +65,19 @@ class LineWriter:
 
     def close(self) -> None:
         """Writes what is left. The descriptor stays open."""
-        self._closing = True
+        self._closing.set()
         self._something.set()
         with self._lock:
             self._flush()
+        if self._flusher is not None:
+            self._flusher.join()
         if self._broke is not None:
             raise self._broke
 
     def _flush_in_time(self) -> None:
-        while True:
+        while not self._closing.is_set():
             self._something.wait()
-            if self._closing:
-                return
-            time.sleep(FLUSH_EVERY)
+            self._closing.wait(FLUSH_EVERY)
             with self._lock:
                 self._something.clear()
                 self._flush()
