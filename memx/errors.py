@@ -39,8 +39,8 @@ class MemxError(Exception):
         self.offset = offset
 
 
-class UsageError(MemxError):
-    """The call was wrong: an unknown format, a size that cannot be read."""
+class UsageError(MemxError, ValueError):
+    """The call was wrong: an unknown format, a size that cannot be read. A ValueError too, as Python's own."""
 
 
 class SourceError(MemxError):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from memx.engine.chunks import chunk_size_for
+from memx.units import format_size
 
 KIB = 1 << 10
-MIB = 1 << 20
 
 
 class ExtractionStrategy(StrEnum):
@@ -54,11 +54,12 @@ def choose_strategy(
         return override, "asked for"
     if file_size is None:
         return ExtractionStrategy.BALANCED, "the size is not known before the end"
+    figures = f"{format_size(available)} available for a file of {format_size(file_size)}"
     if available > 3 * file_size:
-        return ExtractionStrategy.AGGRESSIVE, "more than 3 times the file size is available"
+        return ExtractionStrategy.AGGRESSIVE, f"{figures}: more than 3 times its size"
     if available >= file_size:
-        return ExtractionStrategy.BALANCED, "1 to 3 times the file size is available"
-    return ExtractionStrategy.CONSERVATIVE, "less than the file size is available"
+        return ExtractionStrategy.BALANCED, f"{figures}: 1 to 3 times its size"
+    return ExtractionStrategy.CONSERVATIVE, f"{figures}: less than its size"
 
 
 def plan_for(
