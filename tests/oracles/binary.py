@@ -8,9 +8,9 @@ from pathlib import Path
 from memx.records import Record
 
 
-def disagreements(path: Path, records: list[Record], chunk_length: int = 1 << 20) -> list[str]:
+def disagreements(path: str | Path, records: list[Record], chunk_length: int = 1 << 20) -> list[str]:
     """Where `records` differ from the bytes of `path`, read as a whole."""
-    data = path.read_bytes()
+    data = Path(path).read_bytes()
     expected = [
         _chunk(index, at, data[at : at + chunk_length]) for index, at in enumerate(range(0, len(data), chunk_length))
     ]
