@@ -5,6 +5,7 @@ bytes decide; a suffix only tips what they leave open, and never stands alone.
 """
 
 import re
+from typing import Literal
 
 from memx.formats.framesync import begins_with_frames, holds_frames
 
@@ -16,8 +17,39 @@ def is_dicom(head: bytes, suffix: str) -> bool:
     return head[128:132] == b"DICM" or _begins_with_element(head, suffix)
 
 
+_VR_SHORT = re.compile(rb"A[EST]|CS|D[AST]|F[DL]|IS|L[OT]|PN|S[HLST]|TM|U[ILS]")
+_VR_LONG = re.compile(rb"O[BDFLVW]|S[QV]|U[CNRTV]")
+
+
 def _begins_with_element(head: bytes, suffix: str) -> bool:
-    return False  # TODO
+    """Whether data elements stand one behind the other from the first byte on (PS3.5 7.1), their tags rising.
+
+    Three elements, or two if one of them names its VR, leave chance little room; one will do where the name of
+    the file is that of DICOM, or where it is all of the file.
+    """
+    named = suffix in (".dcm", ".dicom", ".ima")
+    return any(_rising_elements(head, order) >= (1 if named else 3) for order in ("little", "big"))
+
+
+def _rising_elements(head: bytes, order: Literal["little", "big"]) -> int:
+    """One point for every element at the beginning of `head`, two if it names its VR; counted to three points."""
+    at, last, points = 0, -1, 0
+    while points < 3 and at + 8 <= len(head):
+        tag = int.from_bytes(head[at : at + 2], order) << 16 | int.from_bytes(head[at + 2 : at + 4], order)
+        vr, size, length = head[at + 4 : at + 6], 8, int.from_bytes(head[at + 4 : at + 8], order)
+        if _VR_SHORT.match(vr):
+            length = int.from_bytes(head[at + 6 : at + 8], order)
+        elif _VR_LONG.match(vr):
+            size, length = 12, int.from_bytes(head[at + 8 : at + 12], order)
+        elif length > 1 << 16:
+            return 0
+        # a command set begins with its length; a data set begins in one of the low even groups, never in a private one
+        begins = tag == 0 or (0x20000 <= tag < 0x420000 and not tag & 0x10000)
+        if tag <= last or (last < 0 and not begins) or tag == length == 0:
+            return points if at else 0
+        points += 2 if size == 12 or _VR_SHORT.match(vr) else 1
+        at, last = at + size + length, tag
+    return 3 if points == 2 and at == len(head) else points
 
 
 _FITS_FIRST_CARD = re.compile(rb"SIMPLE {0,2}= *[TF](?![A-Za-z0-9])|XTENSION= +'")

@@ -1,0 +1,90 @@
+"""The parts of a DICOM file (PS3.10 7), and which syntax each is written in."""
+
+from collections.abc import Iterator
+
+from memx.errors import CorruptFile, TruncatedFile
+from memx.formats.base import StreamReader
+from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, TRANSFER_SYNTAX, Syntax, guess
+from memx.formats.dicom.tokenizer import Tokenizer
+from memx.records import Record
+from memx.sources import Cursor, InflatedSource, Source
+
+_PREAMBLE, _PREFIX = 128, b"DICM"
+_ZLIB_HEADER = 2
+
+
+class DicomStreamReader(StreamReader):
+    """An `element` for every data element: file meta information, command set (PS3.7 6.3), data set.
+
+    It reads forward only, steps over values that are long or pixel data, and takes files without preamble or
+    meta information. Offsets inside a deflated data set count inflated bytes.
+    """
+
+    format = "dicom"
+
+    def records(self) -> Iterator[Record]:
+        cursor = Cursor(self.source)
+        if cursor.ensure(_PREAMBLE + 4) and cursor.buffer[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
+            cursor.skip(_PREAMBLE + 4)
+        transfer_syntax, count = None, 0
+        for record in self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0002)):
+            if record["type"] == "element" and record["tag"] == f"{TRANSFER_SYNTAX:08X}":
+                transfer_syntax = next(iter(record.get("value", ())), None)
+            count += 1
+            yield record
+        for record in self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0000)):
+            count += 1
+            yield record
+        inflated = InflatedSource(_Rest(cursor), "deflate") if transfer_syntax in DEFLATED else None
+        if inflated is not None:
+            cursor = Cursor(inflated)
+        for record in self._part(cursor, guess(_peek(cursor, 6), transfer_syntax)):
+            count += 1
+            yield record
+        if inflated is not None and inflated.ended_early:
+            raise TruncatedFile("the deflated data set ends early", offset=cursor.tell())
+        if not count:
+            raise CorruptFile("there is no data element", offset=0)
+
+    def _part(self, cursor: Cursor, syntax: Syntax) -> Iterator[Record]:
+        return Tokenizer(cursor, syntax, self.options.max_value_bytes).records()
+
+
+def _peek(cursor: Cursor, length: int) -> bytes:
+    """The next `length` bytes, fewer at the end; the cursor stays."""
+    while length and not cursor.ensure(length):
+        length -= 1
+    return cursor.buffer[cursor.index : cursor.index + length]
+
+
+def _has_vr(cursor: Cursor) -> bool:
+    """Whether the element that begins here has an explicit VR."""
+    return _peek(cursor, 6)[4:].decode("latin-1") in SHORT | LONG
+
+
+class _Rest(Source):
+    """What is left behind a cursor, with the bytes that it has buffered, as a source."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.path = cursor.source.path
+        self._cursor = cursor
+        if _peek(cursor, _ZLIB_HEADER) in (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"):
+            cursor.skip(_ZLIB_HEADER)  # some writers wrap the deflated data as RFC 1950 does
+
+    @property
+    def bytes_read(self) -> int:  # type: ignore[override]
+        return self._cursor.source.bytes_read
+
+    def read(self, length: int) -> bytes:
+        return self._cursor.take(length)
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def tell(self) -> int:
+        return self._cursor.tell()
+
+    def peek(self, length: int) -> bytes:
+        return _peek(self._cursor, length)

@@ -1,0 +1,406 @@
+"""Data sets as a stream of elements: sequences and items open and close, values are read or stepped over."""
+
+import math
+from collections.abc import Iterator
+
+from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile
+from memx.formats.base import fault
+from memx.formats.dicom import charset, dictionary
+from memx.formats.dicom.charset import Decode
+from memx.formats.dicom.fragments import step_over_fragments
+from memx.formats.dicom.syntax import (
+    CHARACTER_SET,
+    DESCRIPTORS,
+    ITEM,
+    ITEM_END,
+    LUT_DATA,
+    LUT_DESCRIPTOR,
+    PIXEL_DATA,
+    PIXEL_REPRESENTATION,
+    SEQUENCE_END,
+    UNDEFINED,
+    Header,
+    Syntax,
+)
+from memx.formats.dicom.values import converter
+from memx.records import Record, binary
+from memx.sources import Cursor
+
+MAX_DEPTH = 256
+"""Sequences inside sequences; real files have some ten."""
+MAX_PADDING = 1 << 20
+"""Zero bytes behind the last element that are still taken for padding."""
+_BLOCK, _BLOCK_AFTER_SKIP = 1 << 16, 1 << 12
+_MOST_CREATORS, _LONGEST_CREATOR = 1024, 64
+
+
+class Level:
+    """A data set that is being read: the file's own, or an item of a sequence.
+
+    `end` is the offset where it ends at the latest, `bound` where the innermost sequence of defined length around
+    it ends: no value may pass that. What it knows of itself tells how later elements are read; an item begins
+    with what is known around it.
+    """
+
+    __slots__ = ("bound", "creators", "decode", "end", "entries", "parent", "signed", "syntax")
+
+    def __init__(self, syntax: Syntax, decode: Decode = charset.default) -> None:
+        self.syntax = syntax
+        self.decode = decode
+        self.parent = ""
+        self.end = self.bound = math.inf
+        self.signed = False
+        self.entries: int | None = None
+        self.creators: dict[int, str] = {}
+
+    def item(self, syntax: Syntax, parent: str) -> "Level":
+        """An item inside this data set."""
+        level = Level(syntax, self.decode)
+        level.parent = parent
+        level.signed = self.signed
+        return level
+
+
+class Run:
+    """A sequence in `level` whose items are being read; `length` is None where a delimiter ends it."""
+
+    __slots__ = ("bound", "count", "defined", "end", "level", "path")
+
+    def __init__(self, level: Level, path: str, begin: int, length: int | None) -> None:
+        self.level = level
+        self.path = path
+        self.defined = length is not None
+        self.end = level.end if length is None else min(begin + length, level.bound)
+        self.bound = level.bound if length is None else self.end
+        self.count = 0
+
+
+class Tokenizer:
+    """The records of one data set, from where `cursor` stands to its end.
+
+    With `syntax.group` the data set ends before the first element of another group. Values longer than
+    `most` bytes are stepped over. Nothing is kept but the open sequences, at most `MAX_DEPTH`.
+    """
+
+    def __init__(self, cursor: Cursor, syntax: Syntax, most: int) -> None:
+        self._cursor = cursor
+        self._most = most
+        self._stack: list[Level | Run] = [Level(syntax)]
+        self._debts: list[Record | MemxError | tuple[int, str]] = []
+        """What is due when the record was given: a fault, an error to raise, bytes to step over and their name."""
+
+    def records(self) -> Iterator[Record]:
+        """An `element` for every element, sequences before what they hold.
+
+        Raises CorruptFile, TruncatedFile or OverLimit where it cannot go on; what it can step around is an
+        `error` record.
+        """
+        cursor, stack, most = self._cursor, self._stack, self._most
+        while stack:
+            level = stack[-1]
+            if isinstance(level, Level):
+                # the hot loop: plain elements that lie whole in the buffer
+                buffer, index, start = cursor.buffer, cursor.index, cursor.start
+                known, key, parent, decode = level.syntax.known, level.syntax.key, level.parent, level.decode
+                stop = min(len(buffer), level.end - start)
+                while entry := known.get(buffer[index : index + key]):
+                    name, vr, keyword, convert, unpack, at, size = entry
+                    value_at = index + size
+                    if value_at > stop:
+                        break
+                    length = unpack(buffer, index + at)[0]
+                    index = value_at + length
+                    if index > stop or length > most:
+                        break
+                    record = {
+                        "type": "element",
+                        "tag": name,
+                        "vr": vr,
+                        "keyword": keyword,
+                        "offset": start + value_at,
+                        "length": length,
+                    }
+                    raw = buffer[value_at:index]
+                    value = convert(raw, decode) if length else []
+                    if value is None:
+                        record |= binary(raw)
+                    else:
+                        record["value"] = value
+                    if parent:
+                        record["parent"] = parent
+                    cursor.index = index
+                    yield record
+            token = self._step()
+            if token is not None:
+                yield token
+            if self._debts:
+                yield from self._settle()
+
+    def _step(self) -> Record | None:
+        """One header of any kind; the record that it gives, if it gives one."""
+        cursor = self._cursor
+        top = self._stack[-1]
+        if cursor.tell() >= top.end:
+            self._stack.pop()
+            return None
+        if not cursor.ensure(8):
+            self._finish()
+            return None
+        cursor.block = _BLOCK
+        if isinstance(top, Level):
+            return self._element(top)
+        self._open_item(top)
+        return None
+
+    def _open_item(self, run: Run) -> None:
+        """What stands where an item is expected (PS3.5 7.5)."""
+        cursor, here = self._cursor, self._cursor.tell()
+        tag, length = run.level.syntax.item(cursor.buffer, cursor.index)
+        if tag == ITEM:
+            cursor.index += 8
+            level = run.level.item(self._item_syntax(run.level.syntax), f"{run.path}[{run.count}]")
+            level.end = run.end if length == UNDEFINED else min(run.end, here + 8 + length)
+            level.bound = run.bound
+            run.count += 1
+            self._stack.append(level)
+        elif tag == SEQUENCE_END:
+            cursor.index += 8
+            if not run.defined:
+                self._stack.pop()
+        elif tag == ITEM_END:
+            cursor.index += 8
+        elif not run.defined:
+            self._stack.pop()  # only its delimiter is missing: what stands here belongs around it
+        else:
+            self._complain(f"sequence {run.path} has something else than an item", here)
+            self._skip_to(run.end)
+
+    def _item_syntax(self, syntax: Syntax) -> Syntax:
+        """How the item that begins here is written: explicit VR may hold implicit VR (PS3.5 6.2.2), and says so
+        by having no VR in its first element."""
+        cursor = self._cursor
+        if syntax.implicit or not cursor.ensure(6):
+            return syntax
+        field = cursor.buffer[cursor.index + 4 : cursor.index + 6]
+        return syntax if all(0x40 < letter < 0x5B for letter in field) else syntax.implicit_form()
+
+    def _element(self, level: Level) -> Record | None:
+        """The data element or delimiter that stands here."""
+        cursor = self._cursor
+        header = level.syntax.header(cursor.buffer, cursor.index)
+        if header is None and cursor.ensure(12):
+            header = level.syntax.header(cursor.buffer, cursor.index)
+        if header is None:
+            self._finish()
+            return None
+        if level.syntax.group not in (None, header.tag >> 16) and len(self._stack) == 1:
+            self._stack.clear()
+            return None
+        if header.tag >> 16 == 0xFFFE and header.tag in (ITEM, ITEM_END, SEQUENCE_END):
+            self._delimiter(header)
+            return None
+        if not header.tag and not header.length:
+            self._padding()
+            return None
+        key = cursor.buffer[cursor.index : cursor.index + level.syntax.key]
+        cursor.index += header.size
+        vr = self._vr(level, header)
+        if header.vr == vr or (header.vr is None and level.syntax.implicit):
+            level.syntax.learn(header.tag, key, header.size, vr)
+        return self._value(level, header, vr)
+
+    def _delimiter(self, header: Header) -> None:
+        """An item or a delimiter where an element could stand."""
+        cursor, inside = self._cursor, len(self._stack) > 1
+        if header.tag == ITEM_END:
+            cursor.index += 8
+            if inside:
+                self._stack.pop()
+        elif inside:
+            self._stack.pop()  # the delimiter of the item is missing; the sequence sees to this one
+        else:
+            cursor.index += 8
+            if header.tag == ITEM:
+                self._complain("an item stands outside of any sequence", cursor.tell() - 8)
+                if header.length != UNDEFINED:
+                    self._debts.append((header.length, "an item outside of any sequence"))
+
+    def _vr(self, level: Level, header: Header) -> str:
+        """The VR of an element, from its header, the dictionary or what its data set said before."""
+        tag, vr, length, _ = header
+        if vr == "UN" and length == UNDEFINED and tag not in PIXEL_DATA:
+            return "SQ"  # PS3.5 6.2.2
+        if vr is not None and (vr != "UN" or (length >= 0xFFFF and not tag & 0x10000)):
+            return vr
+        if tag & 0x10000:
+            return self._private_vr(level, tag, length)
+        entry = dictionary.entry(tag)
+        if entry is not None and entry[0] != "NONE":
+            if entry[0] == "SQ" and vr == "UN" and not self._holds_items(level, length):
+                return "UN"
+            return entry[0] if len(entry[0]) == 2 else _choose(entry[0], level, header)
+        if length == UNDEFINED and self._follows(level, ITEM):
+            return "SQ"
+        return "UL" if not tag & 0xFFFF and vr is None else "UN"
+
+    def _private_vr(self, level: Level, tag: int, length: int) -> str:
+        """The VR of a private element without one (PS3.5 7.8), as pydicom's private dictionary has it."""
+        element = tag & 0xFFFF
+        if length == UNDEFINED and self._follows(level, ITEM):
+            return "SQ"
+        if 0x10 <= element < 0x100:
+            return "LO"
+        creator = level.creators.get((tag & 0xFFFF0000) | element >> 8) if element >= 0x100 else None
+        vr = dictionary.private_vr(tag, creator) if creator else None
+        if vr == "SQ" and not self._holds_items(level, length):
+            return "UN"
+        if vr is not None and len(vr) > 2:
+            return "OW" if "OW" in vr else "SS" if level.signed else "US"
+        return vr or "UN"
+
+    def _follows(self, level: Level, *tags: int) -> bool:
+        """Whether one of `tags` is the next."""
+        cursor = self._cursor
+        return cursor.ensure(4) and level.syntax.tag(cursor.buffer, cursor.index) in tags
+
+    def _holds_items(self, level: Level, length: int) -> bool:
+        """Whether a value that should be a sequence looks like one."""
+        return not length or self._follows(level, ITEM, SEQUENCE_END)
+
+    def _value(self, level: Level, header: Header, vr: str) -> Record:
+        """The record of an element whose value begins here; the value is read, opened or owed."""
+        cursor, length, here = self._cursor, header.length, self._cursor.tell()
+        entry = dictionary.entry(header.tag)
+        record: Record = {
+            "type": "element",
+            "tag": f"{header.tag:08X}",
+            "vr": vr,
+            "keyword": entry and entry[1],
+            "offset": here,
+            "length": None if length == UNDEFINED else length,
+        }
+        if level.parent:
+            record["parent"] = level.parent
+        if length != UNDEFINED and here + length > level.bound:
+            self._complain(f"element {record['tag']} is longer than the sequence around it", here)
+            if vr != "SQ":
+                self._skip_to(level.bound)
+                return record | {"bulk": True}
+        if vr == "SQ":
+            return self._open_sequence(level, record, length)
+        if length == UNDEFINED:
+            return record | self._fragments(level, record["tag"])
+        if length > self._most or header.tag in PIXEL_DATA:
+            self._debts.append((length, f"the value of element {record['tag']}"))
+            return record | {"bulk": True}
+        if not cursor.ensure(length):
+            raise TruncatedFile(f"the file ends inside the value of element {record['tag']}", offset=here)
+        raw = cursor.take(length)
+        values = converter(vr, level.syntax.order)(raw, level.decode) if raw else []
+        if values is None:
+            return record | binary(raw)
+        if values and header.tag in DESCRIPTORS and isinstance(values[0], int) and values[0] < 0:
+            values[0] += 0x10000
+        record["value"] = values
+        self._note(level, header.tag, record)
+        return record
+
+    def _note(self, level: Level, tag: int, record: Record) -> None:
+        """Keeps what an element says of how to read the elements behind it."""
+        value = record["value"]
+        first = value[0] if value else None
+        if tag == CHARACTER_SET:
+            level.decode = charset.decoder(tuple(str(term or "") for term in value))
+        elif tag == PIXEL_REPRESENTATION:
+            level.signed = bool(first)
+        elif tag == LUT_DESCRIPTOR:
+            level.entries = first if isinstance(first, int) else None
+        elif tag & 0x10000 and 0x10 <= tag & 0xFFFF < 0x100 and isinstance(first, str) and len(value) == 1:
+            if len(level.creators) >= _MOST_CREATORS:
+                del level.creators[next(iter(level.creators))]
+            level.creators[tag] = first[: _LONGEST_CREATOR + 1]
+
+    def _open_sequence(self, level: Level, record: Record, length: int) -> Record:
+        here = self._cursor.tell()
+        if not length or self._follows(level, SEQUENCE_END):
+            record["value"] = []
+        if not length:
+            return record
+        if len(self._stack) > 2 * MAX_DEPTH:
+            self._debts.append(OverLimit(f"sequences are nested more than {MAX_DEPTH} deep", offset=here))
+        path = f"{level.parent}.{record['tag']}" if level.parent else record["tag"]
+        self._stack.append(Run(level, path, here, record["length"]))
+        return record
+
+    def _fragments(self, level: Level, name: str) -> Record:
+        """The members that encapsulated data adds (PS3.5 A.4), after stepping over it."""
+        count, broken, resumed = step_over_fragments(self._cursor, level.syntax)
+        self._cursor.block = _BLOCK_AFTER_SKIP
+        if broken is not None:
+            message = f"the fragments of element {name} {broken.message}"
+            if resumed:
+                self._complain(message, broken.offset)
+            else:
+                self._debts.append(type(broken)(message, offset=broken.offset))
+        return {"fragments": count, "bulk": True}
+
+    def _complain(self, message: str, offset: int | None) -> None:
+        self._debts.append(fault(CorruptFile.code, message, offset))
+
+    def _skip_to(self, end: float) -> None:
+        self._debts.append((int(end) - self._cursor.tell(), "a sequence"))
+
+    def _settle(self) -> Iterator[Record]:
+        """Pays what is due; see `_debts`."""
+        debts, self._debts = self._debts, []
+        for debt in debts:
+            if isinstance(debt, MemxError):
+                raise debt
+            if isinstance(debt, dict):
+                yield debt
+            else:
+                self._skip(*debt)
+
+    def _skip(self, length: int, what: str) -> None:
+        cursor, here = self._cursor, self._cursor.tell()
+        stepped = cursor.skip(length)
+        if not cursor.buffer:
+            cursor.block = _BLOCK_AFTER_SKIP
+        if stepped < length:
+            raise TruncatedFile(f"the file ends inside {what}: {length - stepped} bytes are missing", offset=here)
+
+    def _finish(self) -> None:
+        """The source has no whole header more."""
+        cursor, here = self._cursor, self._cursor.tell()
+        if len(self._stack) > 1:
+            inner = self._stack[-1]
+            path = inner.path if isinstance(inner, Run) else inner.parent
+            raise TruncatedFile(f"the file ends inside sequence {path}", offset=here)
+        if cursor.take(12).strip(b"\0"):
+            raise TruncatedFile("the file ends inside the header of an element", offset=here)
+        self._stack.clear()
+
+    def _padding(self) -> None:
+        """Zero bytes where an element should be: harmless behind the last one, if there are but few."""
+        cursor, here = self._cursor, self._cursor.tell()
+        zeros = 0
+        while zeros <= MAX_PADDING and len(self._stack) == 1:
+            block = cursor.take(_BLOCK)
+            if block.strip(b"\0"):
+                break
+            if not block:
+                self._stack.clear()
+                return
+            zeros += len(block)
+        raise CorruptFile("there are zero bytes where an element should begin", offset=here)
+
+
+def _choose(words: str, level: Level, header: Header) -> str:
+    """One VR of those that the dictionary leaves open (`US or SS`), as pydicom chooses it (PS3.5 A.1, PS3.3)."""
+    if header.tag == LUT_DATA:
+        return "US" if level.entries == 1 else "OW"
+    if header.tag in PIXEL_DATA and header.length == UNDEFINED:
+        return "OB"
+    if "OW" in words:
+        return "OW"
+    return "SS" if level.signed else "US"
