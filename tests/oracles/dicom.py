@@ -30,11 +30,12 @@ def disagreements(path: str | Path, records: list[dict[str, Any]]) -> list[str]:
     ours = {(record.get("parent", ""), record["tag"]): record for record in elements}  # of twins the last, as pydicom
     faults = [record for record in records if record["type"] == "error"]
     differences = [f"{key}: memx has it, pydicom lacks it" for key in ours if whole and key not in theirs]
-    reached = max((record["offset"] for record in elements), default=0)
+    order = {key: index for index, key in enumerate(theirs)}
+    reached = max((order.get(key, -1) for key in ours), default=-1)
     for key, (element, offset) in theirs.items():
         record = ours.get(key)
         if record is None:
-            if not (faults and (offset is None or offset > reached or _near(offset, faults))):
+            if not (faults and (order[key] > reached or _near(offset or 0, faults))):
                 differences.append(f"{key}: pydicom has it at {offset}, memx lacks it")
             continue
         cut = faults and _near(record["offset"], faults)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import StreamReader
-from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, TRANSFER_SYNTAX, Syntax, guess
+from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, Syntax, guess
 from memx.formats.dicom.tokenizer import Tokenizer
 from memx.records import Record
 from memx.sources import Cursor, InflatedSource, Source
@@ -26,28 +26,22 @@ class DicomStreamReader(StreamReader):
         cursor = Cursor(self.source)
         if cursor.ensure(_PREAMBLE + 4) and cursor.buffer[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
             cursor.skip(_PREAMBLE + 4)
-        transfer_syntax, count = None, 0
-        for record in self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0002)):
-            if record["type"] == "element" and record["tag"] == f"{TRANSFER_SYNTAX:08X}":
-                transfer_syntax = next(iter(record.get("value", ())), None)
-            count += 1
-            yield record
-        for record in self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0000)):
-            count += 1
-            yield record
-        inflated = InflatedSource(_Rest(cursor), "deflate") if transfer_syntax in DEFLATED else None
+        meta = self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0002))
+        yield from meta.records()
+        command = self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0000))
+        yield from command.records()
+        inflated = InflatedSource(_Rest(cursor), "deflate") if meta.transfer_syntax in DEFLATED else None
         if inflated is not None:
             cursor = Cursor(inflated)
-        for record in self._part(cursor, guess(_peek(cursor, 6), transfer_syntax)):
-            count += 1
-            yield record
+        body = self._part(cursor, guess(_peek(cursor, 6), meta.transfer_syntax))
+        yield from body.records()
         if inflated is not None and inflated.ended_early:
             raise TruncatedFile("the deflated data set ends early", offset=cursor.tell())
-        if not count:
+        if not (meta.begun or command.begun or body.begun):
             raise CorruptFile("there is no data element", offset=0)
 
-    def _part(self, cursor: Cursor, syntax: Syntax) -> Iterator[Record]:
-        return Tokenizer(cursor, syntax, self.options.max_value_bytes).records()
+    def _part(self, cursor: Cursor, syntax: Syntax) -> Tokenizer:
+        return Tokenizer(cursor, syntax, self.options.max_value_bytes)
 
 
 def _peek(cursor: Cursor, length: int) -> bytes:

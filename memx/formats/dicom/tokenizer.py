@@ -10,6 +10,7 @@ from memx.formats.dicom.charset import Decode
 from memx.formats.dicom.fragments import step_over_fragments
 from memx.formats.dicom.syntax import (
     CHARACTER_SET,
+    DELIMITERS,
     DESCRIPTORS,
     ITEM,
     ITEM_END,
@@ -18,6 +19,7 @@ from memx.formats.dicom.syntax import (
     PIXEL_DATA,
     PIXEL_REPRESENTATION,
     SEQUENCE_END,
+    TRANSFER_SYNTAX,
     UNDEFINED,
     Header,
     Syntax,
@@ -85,6 +87,10 @@ class Tokenizer:
     def __init__(self, cursor: Cursor, syntax: Syntax, most: int) -> None:
         self._cursor = cursor
         self._most = most
+        self.begun = False
+        """Whether there was an element."""
+        self.transfer_syntax: str | None = None
+        """The Transfer Syntax UID (0002,0010), once it was read."""
         self._stack: list[Level | Run] = [Level(syntax)]
         self._debts: list[Record | MemxError | tuple[int, str]] = []
         """What is due when the record was given: a fault, an error to raise, bytes to step over and their name."""
@@ -187,6 +193,10 @@ class Tokenizer:
     def _element(self, level: Level) -> Record | None:
         """The data element or delimiter that stands here."""
         cursor = self._cursor
+        tag = level.syntax.tag(cursor.buffer, cursor.index)
+        if tag in DELIMITERS:
+            self._delimiter(level, tag)
+            return None
         header = level.syntax.header(cursor.buffer, cursor.index)
         if header is None and cursor.ensure(12):
             header = level.syntax.header(cursor.buffer, cursor.index)
@@ -195,9 +205,6 @@ class Tokenizer:
             return None
         if level.syntax.group not in (None, header.tag >> 16) and len(self._stack) == 1:
             self._stack.clear()
-            return None
-        if header.tag >> 16 == 0xFFFE and header.tag in (ITEM, ITEM_END, SEQUENCE_END):
-            self._delimiter(header)
             return None
         if not header.tag and not header.length:
             self._padding()
@@ -209,21 +216,21 @@ class Tokenizer:
             level.syntax.learn(header.tag, key, header.size, vr)
         return self._value(level, header, vr)
 
-    def _delimiter(self, header: Header) -> None:
+    def _delimiter(self, level: Level, tag: int) -> None:
         """An item or a delimiter where an element could stand."""
-        cursor, inside = self._cursor, len(self._stack) > 1
-        if header.tag == ITEM_END:
-            cursor.index += 8
-            if inside:
-                self._stack.pop()
-        elif inside:
-            self._stack.pop()  # the delimiter of the item is missing; the sequence sees to this one
-        else:
-            cursor.index += 8
-            if header.tag == ITEM:
-                self._complain("an item stands outside of any sequence", cursor.tell() - 8)
-                if header.length != UNDEFINED:
-                    self._debts.append((header.length, "an item outside of any sequence"))
+        cursor = self._cursor
+        if len(self._stack) > 1:
+            if tag == ITEM_END:
+                cursor.index += 8
+            # else the delimiter of this item is missing, and the sequence sees to this one
+            self._stack.pop()
+            return
+        length = level.syntax.item(cursor.buffer, cursor.index)[1]
+        cursor.index += 8
+        if tag == ITEM:
+            self._complain("an item stands outside of any sequence", cursor.tell() - 8)
+            if length != UNDEFINED:
+                self._debts.append((length, "an item outside of any sequence"))
 
     def _vr(self, level: Level, header: Header) -> str:
         """The VR of an element, from its header, the dictionary or what its data set said before."""
@@ -270,6 +277,7 @@ class Tokenizer:
     def _value(self, level: Level, header: Header, vr: str) -> Record:
         """The record of an element whose value begins here; the value is read, opened or owed."""
         cursor, length, here = self._cursor, header.length, self._cursor.tell()
+        self.begun = True
         entry = dictionary.entry(header.tag)
         record: Record = {
             "type": "element",
@@ -313,6 +321,8 @@ class Tokenizer:
             level.decode = charset.decoder(tuple(str(term or "") for term in value))
         elif tag == PIXEL_REPRESENTATION:
             level.signed = bool(first)
+        elif tag == TRANSFER_SYNTAX:
+            self.transfer_syntax = first
         elif tag == LUT_DESCRIPTOR:
             level.entries = first if isinstance(first, int) else None
         elif tag & 0x10000 and 0x10 <= tag & 0xFFFF < 0x100 and isinstance(first, str) and len(value) == 1:
