@@ -121,8 +121,10 @@ def test_module_is_small_and_says_what_it_is(path: Path) -> None:
 def test_functions_are_short_enough_to_see_whole(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= 60, f"{name_of(path)}.{node.name} has {length} lines"
+            # a command's signature is its table of options: only what is done counts
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= 50, f"{name_of(path)}.{node.name} has {length} lines"
 
 
 def test_public_names_are_sorted_and_there() -> None:
