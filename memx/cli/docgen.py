@@ -104,7 +104,7 @@ def files() -> Iterator[tuple[Path, str]]:
 
 def man_page(command: Command, tree: list[Command]) -> str:
     """A page in the macros of man(7)."""
-    about = command.help.split(":")[0].split(". ")[0].rstrip(".")
+    about = _first(command.help)
     lines = [
         f'.TH {command.title.upper()} 1 "" "memx {__version__}" "User Commands"',
         ".SH NAME",
@@ -112,7 +112,7 @@ def man_page(command: Command, tree: list[Command]) -> str:
         ".SH SYNOPSIS",
         f"\\fBmemx{' ' if command.name else ''}{command.name}\\fR {_roff(command.usage)}",
         ".SH DESCRIPTION",
-        _roff(command.help),
+        "\n.PP\n".join(_roff(paragraph) for paragraph in command.help.split("\n\n")),
         ".SH OPTIONS",
     ]
     for flag in command.flags:
@@ -240,7 +240,7 @@ def fish(tree: list[Command]) -> str:
 
 def _first(text: str) -> str:
     """The first sentence of `text`, without its full stop."""
-    return text.split(". ")[0].rstrip(".")
+    return text.split("\n")[0].split(". ")[0].rstrip(".")
 
 
 def _quoted(text: str) -> str:

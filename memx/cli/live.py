@@ -90,7 +90,7 @@ class LiveView:
                 if self._stream is not None:
                     console.print(self._table(self._stream))
             drawing = capture.get()
-            with self._lock:
+            with self._lock:  # not while drawing: whoever writes records shall not wait for that
                 self._write(_erasing(self._drawn) + drawing)
                 self._drawn = drawing
             self._stop.wait(INTERVAL)
@@ -99,10 +99,7 @@ class LiveView:
         """Made only when a run turns out to last: Rich costs 30 ms and 3 MB."""
         from rich.console import Console
 
-        with open(os.dup(self._descriptor), "w") as file:  # asked whether it is a terminal, and never written to
-            console = Console(file=file, no_color=not self._color, highlight=False, markup=False, emoji=False)
-            console.size  # noqa: B018 - read while the file is open
-        return console
+        return Console(stderr=True, color_system="auto" if self._color else None, highlight=False, markup=False)
 
     def _table(self, stream: "Stream") -> "RenderableType":
         from rich.console import Group
@@ -122,9 +119,10 @@ class LiveView:
             "limited by": memory.limited_by,
         }
         table = Table.grid(padding=(0, 2))
-        for title in cells:
+        for title, cell in cells.items():
             style = _LEVEL_STYLE[memory.level] if title == "level" else ""
-            table.add_column(no_wrap=True, overflow="ellipsis", style=style)
+            least = 0 if title == "limited by" else max(len(title), len(cell))
+            table.add_column(no_wrap=True, overflow="ellipsis", style=style, min_width=least)
         table.add_row(*(Text(title, style="dim") for title in cells))
         table.add_row(*map(Text, cells.values()))
         note = [Text(self._note, style="dim")] if self._note else []
@@ -208,7 +206,7 @@ class _Memory:
         self.peak = max(self.peak, own.peak, own.rss + (worker.peak if worker else 0))
         self.available, self.level = own.available, own.level
         binding = self._own.budget().binding
-        self.limited_by = describe(binding)
+        self.limited_by = "host" if binding.source == "host" else describe(binding)
         return self
 
 

@@ -70,7 +70,10 @@ def stream(
     ] = False,
     no_color: Annotated[bool, Option("--no-color", help="Show no colours; NO_COLOR does the same.")] = False,
 ) -> int:
-    """Show each record of each SOURCE as soon as it is read: JSON lines, or a table on a terminal."""
+    """Show the metadata of files, each record as soon as it is read.
+
+    The records are JSON lines, or a table on a terminal. What is wrong with a file is a record too.
+    """
     from memx.cli.output import OutputOptions, emit
     from memx.engine.streaming import Stream
 
