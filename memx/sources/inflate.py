@@ -6,10 +6,12 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, OverMemory
 from memx.sources.base import Source
 
 _BLOCK = 1 << 16
+_XZ_MEMORY = 128 << 20
+"""As much as xz's highest preset needs, and half of that again."""
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError)
 
 
@@ -52,7 +54,7 @@ _ENGINES: dict[str, Callable[[], Decompressor]] = {
     "gzip": lambda: _Zlib(31),
     "deflate": lambda: _Zlib(-15),
     "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(memlimit=128 << 20),
+    "xz": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
 }
 
 
@@ -74,8 +76,8 @@ class InflatedSource(Source):
 
     `kind` is `gzip`, `bzip2` or `xz` (several members one after the other are one stream), or `deflate`
     (raw, RFC 1951). Memory does not depend on what a compressed byte expands to. `ended_early` tells at
-    the end whether the compressed data broke off. Reading broken data raises CorruptFile, after all that
-    could be inflated was given.
+    the end whether the compressed data broke off. Reading broken data raises CorruptFile, once, after what
+    was inflated before was given.
     """
 
     def __init__(self, inner: Source, kind: str) -> None:
@@ -89,6 +91,7 @@ class InflatedSource(Source):
         self._ahead = b""
         self._position = 0
         self._done = False
+        self._broken: CorruptFile | OverMemory | None = None
 
     @property
     def bytes_read(self) -> int:  # type: ignore[override]
@@ -103,6 +106,9 @@ class InflatedSource(Source):
             left -= len(part)
         data = b"".join(parts)
         self._position += len(data)
+        if self._broken is not None and not data and length > 0:
+            broken, self._broken = self._broken, None
+            raise broken
         return data
 
     def readinto(self, buffer: memoryview) -> int:
@@ -131,7 +137,8 @@ class InflatedSource(Source):
                 out = self._engine.decompress(data, length)
             except _BROKEN as exc:
                 self._done = self.ended_early = True
-                raise CorruptFile(f"the compressed data is broken: {exc}", offset=self._inner.tell()) from exc
+                self._broken = _fault(exc, self._inner.tell())
+                break
             if self._engine.eof:
                 self._next_member()
             elif hungry and not data and not out:
@@ -141,8 +148,17 @@ class InflatedSource(Source):
         return b""
 
     def _next_member(self) -> None:
+        """Goes on to the member that follows, over zeros between the two; there may be none."""
         rest = self._engine.unused_data or self._inner.read(_BLOCK)
-        if self._several and rest.lstrip(b"\0"):
+        while self._several and rest and not (rest := rest.lstrip(b"\0")):
+            rest = self._inner.read(_BLOCK)
+        if self._several and rest:
             self._engine, self._pending = self._make(), rest
         else:
             self._done = True
+
+
+def _fault(error: Exception, offset: int) -> CorruptFile | OverMemory:
+    if isinstance(error, lzma.LZMAError) and "limit" in str(error):
+        return OverMemory(f"inflating takes more than {_XZ_MEMORY >> 20} MiB of memory", offset=offset)
+    return CorruptFile(f"the compressed data is broken: {error}", offset=offset)

@@ -13,7 +13,10 @@ def spool(source: Source) -> LocalFile:
 
     It has a path while it is open, and goes when it is closed. Raises OverLimit where the disk is full.
     """
-    copy = _Spooled(source.path)
+    try:
+        copy = _Spooled(source.path)
+    except OSError as exc:
+        raise OverLimit(f"no temporary copy of {source.path} can be kept: {reason(exc)}") from exc
     buffer = memoryview(bytearray(1 << 18))
     try:
         while got := source.readinto(buffer):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
-from memx.errors import SourceFailed
+from memx.errors import MemxError, SourceFailed
 from memx.sources.base import Source
 from memx.sources.local import reason
 
@@ -72,7 +72,9 @@ class ForwardStream(Source):
     def _call(self, method: Callable[[_A], _R], argument: _A) -> _R:
         try:
             return method(argument)
-        except (OSError, EOFError) as exc:
+        except (MemxError, MemoryError):
+            raise
+        except Exception as exc:  # the object may be anyone's, and raise whatever its library raises
             raise SourceFailed(f"{self.path} cannot be read: {reason(exc)}", offset=self._position) from exc
 
 
@@ -83,9 +85,9 @@ class SeekableStream(ForwardStream):
 
     def __init__(self, file: BinaryIO, path: str, *, owned: bool = False) -> None:
         super().__init__(file, path, owned=owned)
-        self._origin = file.tell()
-        self.size = file.seek(0, 2) - self._origin
-        file.seek(self._origin)
+        self._origin = self._call(lambda _: file.tell(), None)
+        self.size = max(0, self._call(lambda end: file.seek(0, end), 2) - self._origin)
+        self._call(file.seek, self._origin)
 
     def read(self, length: int) -> bytes:
         data = self.read_at(self._position, length)

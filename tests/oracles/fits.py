@@ -26,8 +26,8 @@ _UNKNOWN = object()
 def disagreements(path: str, records: list[dict[str, Any]]) -> list[str]:
     """Differences of cards, structure, places and columns, HDU by HDU; raises NotReadable where astropy gives up."""
     found: list[str] = []
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             hdus = fits.open(path, memmap=True, lazy_load_hdus=True, disable_image_compression=True)
         except Exception as exc:  # astropy raises whatever came up
@@ -41,9 +41,6 @@ def disagreements(path: str, records: list[dict[str, Any]]) -> list[str]:
         ours = sum(record["type"] == "hdu" for record in records)
         if ours != index + 1:
             found.append(f"memx has {ours} HDUs, astropy {index + 1}")
-        # astropy expects padding behind what follows SIMPLE = F, too
-        if any("truncated" in str(w.message) for w in warned) and not isinstance(hdu, _NonstandardHDU):
-            found.append("astropy finds the file truncated, memx does not")
     return found
 
 
@@ -67,7 +64,7 @@ def _differences(hdu: _BaseHDU, index: int, records: list[dict[str, Any]]) -> It
         yield "memx has no record of it"
         return
     for key, theirs in _structure(hdu).items():
-        if record[key] != theirs:
+        if _ascii(record[key]) != theirs:
             yield f"{key} is {record[key]!r}, astropy has {theirs!r}"
     padded = -(-record["data_size"] // 2880) * 2880
     if padded != hdu._data_size:
@@ -145,7 +142,7 @@ def _column_differences(hdu: Any, ours: list[dict[str, Any]]) -> Iterator[str]:
     for column, record in zip(columns, ours, strict=False):
         for key in ("name", "unit", "null", "bscale", "bzero", "disp", "start"):
             theirs = getattr(column, key)
-            mine = record.get(key)
+            mine = _ascii(record.get(key))
             if mine != theirs and theirs not in (None, ""):
                 yield f"column {record['name']}: {key} is {mine!r}, astropy has {theirs!r}"
         if record["format"] is None or record["format"].strip() != str(column.format):
