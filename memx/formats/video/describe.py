@@ -68,7 +68,7 @@ def _stream_record(stream: "Stream", dumped: dict[str, str], limit: int) -> Reco
     record: Record = {
         "type": "stream",
         "index": stream.index,
-        "kind": stream.type,
+        "kind": None if stream.type == "unknown" else stream.type,
         "codec": dumped.get("codec") if context is None else context.codec.canonical_name,
         "width": None,
         "height": None,

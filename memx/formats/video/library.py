@@ -69,7 +69,7 @@ class VideoStreamReader(StreamReader):
             raise self._unopened(exc, head, suffix) from exc
         self._container = container
         kinds = {stream.type for stream in container.streams if not _is_attached(stream)}
-        if self.options.format is None and "video" not in kinds and "audio" in kinds:
+        if self.options.format is None and "video" not in kinds and ("audio" in kinds or _named_as_sound(head, suffix)):
             raise BelongsTo("audio")
         return {
             "container": container.format.name,
@@ -107,7 +107,7 @@ class VideoStreamReader(StreamReader):
     def _unopened(self, error: Exception, head: bytes, suffix: str) -> Exception:
         """What to raise for a file that FFmpeg does not open."""
         if self.options.format is None:
-            if suffix in _SOUND_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS):
+            if _named_as_sound(head, suffix):
                 return BelongsTo("audio")
             if self._kind in _PATTERNS:
                 return BelongsTo("binary")
@@ -158,6 +158,11 @@ class VideoStreamReader(StreamReader):
 
 _MICROSECOND = Fraction(1, 1_000_000)  # AV_TIME_BASE, of the times of a container
 _SYSTEM_ERRORS = frozenset((5, 13, 2))  # EIO, EACCES, ENOENT
+
+
+def _named_as_sound(head: bytes, suffix: str) -> bool:
+    """Whether the brand or the name says that there is sound, where the streams cannot."""
+    return suffix in _SOUND_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS)
 
 
 def _is_attached(stream: "Stream") -> bool:
