@@ -37,7 +37,16 @@ STREAM = {
     "channel_layout": "channel_layout",
     "sample_fmt": "sample_fmt",
 }
-RELEASE = {"duration_s", "bit_rate", "nb_frames", "frame_rate", "r_frame_rate", "time_base", "sample_aspect_ratio"}
+RELEASE = {
+    "duration_s",
+    "start_time_s",
+    "bit_rate",
+    "nb_frames",
+    "frame_rate",
+    "r_frame_rate",
+    "time_base",
+    "sample_aspect_ratio",
+}
 """Of streams, what FFmpeg 8 says otherwise than FFmpeg 5 in some files."""
 PACKET = ("stream_index", "pts", "dts", "duration", "size", "pos")
 
@@ -75,6 +84,7 @@ def pyav(path: Any) -> dict[str, Any]:
         streams = [
             {
                 "duration_s": None if s.duration is None else float(s.duration * s.time_base),
+                "start_time_s": None if s.start_time is None else float(s.start_time * s.time_base),
                 "bit_rate": getattr(s.codec_context, "bit_rate", None),
                 "nb_frames": s.frames,
                 "frame_rate": str(getattr(s, "average_rate", None)),
@@ -85,6 +95,7 @@ def pyav(path: Any) -> dict[str, Any]:
             for s in container.streams
         ]
         duration = None if container.duration is None else container.duration / 1e6
+        start = None if container.start_time is None else container.start_time / 1e6
         packets = [
             {
                 "stream_index": p.stream_index,
@@ -98,7 +109,7 @@ def pyav(path: Any) -> dict[str, Any]:
             for p in _demuxed(container)
             if not container.streams[p.stream_index].disposition & 0x400
         ]
-    return {"duration_s": duration, "streams": streams, "packets": packets}
+    return {"duration_s": duration, "start_time_s": start, "streams": streams, "packets": packets}
 
 
 def _demuxed(container: Any) -> Iterator[Any]:
