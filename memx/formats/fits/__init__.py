@@ -88,6 +88,8 @@ class FitsStreamReader(StreamReader):
         """What follows the last HDU: filler, of which nothing is said, else special records or a broken header."""
         offset = self._bytes.tell() - len(block)
         tail = block + self._bytes.read(_TAIL)
+        if b"XTENSION=".startswith(tail):
+            raise TruncatedFile(f"the file ends in the header of HDU {index}, before its END card", offset=offset)
         if len(tail) >= CARD and tail.strip(_FILLER):
             yield fault("corrupt", f"what stands behind HDU {index - 1} begins no header", offset)
 

@@ -14,7 +14,7 @@ Card = tuple[str, Any, str]
 """Keyword, value in JSON's own types, comment."""
 
 _PLAIN = re.compile(
-    r"(?=[A-Z0-9_ -]{8}= )([A-Z0-9_-]+) *= *"
+    r"(?=[A-Z0-9_ -]{8}= )(?!COMMENT |HISTORY |CONTINUE)([A-Z0-9_-]+) *= *"
     r"(?:'([ -&(-~]*)'|([TF])|([+-]?[0-9]+)(?![0-9.DE])|([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[DE][+-]?[0-9]+)?))?"
     r" *(?:/ *([ -~]*))?\Z"
 )
@@ -140,7 +140,8 @@ def _real(digits: str, least: type[int] | type[float] = int) -> int | float | st
 class LongString:
     """A string that goes on over CONTINUE cards (section 4.2.1.2). Of more than `limit` characters none is kept.
 
-    `first` is the image of the card that begins it, at `offset` of the file.
+    `first` is the image of the card that begins it, at `offset` of the file. `open` tells whether its last
+    ampersand promises more.
     """
 
     def __init__(self, first: str, offset: int, limit: int) -> None:
@@ -149,6 +150,7 @@ class LongString:
         self._length = 0
         self._limit = limit
         self._cards = 0
+        self.open = False
         self._offset = offset
         self._begins = first.find("'")
         self._begun = self._add(split_card(first)[1])
@@ -170,7 +172,9 @@ class LongString:
         parts = field and split_string(field)
         if not parts:
             return False
-        piece, comment = parts[0].rstrip().removesuffix("&"), parts[1]
+        piece, comment = parts[0].rstrip(), parts[1]
+        self.open = piece.endswith("&")
+        piece = piece.removesuffix("&")
         self._cards += 1
         self._length += len(piece) + len(comment)
         if self._length <= self._limit:

@@ -80,7 +80,8 @@ class Header:
                     begun = offset + at
                 elif self.ended:
                     return
-        if held is not None:
+        # a string that the end of the file cut off would be taken for the whole
+        if held is not None and (self.ahead or not (long or LongString(image, begun, limit)).open):
             yield self._known(held, long, begun)
 
     def _blocks(self) -> Iterator[tuple[int, str]]:
