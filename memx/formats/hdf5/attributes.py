@@ -1,0 +1,166 @@
+"""Attributes (IV.A.2.m, IV.A.2.v), in an object's header or in a heap of its own, as JSON."""
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from memx.errors import CorruptFile, MemxError
+from memx.formats.base import fault
+from memx.formats.hdf5.btrees import walk_v2
+from memx.formats.hdf5.datatypes import Datatype, elements, nested
+from memx.formats.hdf5.headers import Message, ObjectHeader
+from memx.formats.hdf5.heaps import FractalHeap
+from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
+from memx.formats.hdf5.shared import Shared
+from memx.formats.hdf5.values import TooLong, Values
+from memx.records import Record, encode_value, text
+
+ATTRIBUTES_MOST = 1 << 19
+"""Bytes of JSON that the attributes of one object may take: a record has to fit into a line."""
+_SORTED_MOST = 256
+_FAULT_COST = 512
+_HEAD = 1 << 16
+
+
+class AttributeReader:
+    """Reads the attributes of the objects of one file."""
+
+    def __init__(
+        self, values: Values, shared: Shared, max_value_bytes: int, hidden: Callable[[str], bool] | None = None
+    ) -> None:
+        self._values = values
+        self._shared = shared
+        self._most = max_value_bytes
+        self._hidden = hidden
+
+    def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
+        """The `attributes` field of an object, which messages call `what`, and an `error` record for each fault.
+
+        Where they would take more than ATTRIBUTES_MOST, the rest is left out: `attributes_truncated` is true
+        and `attribute_count` says how many there are.
+        """
+        attributes: dict[str, Any] = {}
+        faults: list[Record] = []
+        room = ATTRIBUTES_MOST
+        count = 0
+        try:
+            for body in self._in_order(header):
+                count += 1
+                if room < 0:
+                    continue
+                label = "?"
+                try:
+                    name, datatype, shape, data_at = self._parse(body)
+                    label = text(name)
+                    if self._hidden is not None and self._hidden(label):
+                        continue
+                    attributes[label] = value = self.value(datatype, shape, body, data_at)
+                    room -= len(name) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
+                except (MemxError, struct.error, IndexError) as exc:
+                    faults.append(_broken(f"the attribute {label} of {what}", exc))
+                    room -= _FAULT_COST
+        except (MemxError, struct.error, IndexError) as exc:
+            faults.append(_broken(f"the list of attributes of {what}", exc))
+        if room < 0 and len(attributes) + len(faults) < count:
+            return {"attributes": attributes, "attributes_truncated": True, "attribute_count": count}, faults
+        return {"attributes": attributes}, faults
+
+    def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
+        """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known."""
+        if shape is None:
+            return None
+        count = math.prod(shape)
+        length = count * datatype.size
+        if datatype.decode is None or length > self._most:
+            return _not_read(datatype, shape, length)
+        if at + length > len(data):
+            raise CorruptFile("its value ends in its midst")
+        self._values.room = self._most
+        try:
+            return nested(elements(datatype, data, at, count), shape) if count else _empty(shape)
+        except TooLong:
+            return _not_read(datatype, shape, length)
+
+    def _parse(self, body: bytes) -> tuple[bytes, Datatype, tuple[int, ...] | None, int]:
+        """Name, type and shape of an attribute message, and where in it its value begins."""
+        version, flags = body[0], body[1]
+        if not 1 <= version <= 3:
+            raise CorruptFile(f"it is of version {version}, which is not known")
+        name_size, type_size, space_size = struct.unpack_from("<HHH", body, 2)
+        at = 9 if version == 3 else 8
+        pad = 7 if version == 1 else 0
+        name = body[at : at + name_size].split(b"\0", 1)[0]
+        at += name_size + pad & ~pad
+        type_body = body[at : at + type_size]
+        at += type_size + pad & ~pad
+        space_body = body[at : at + space_size]
+        at += space_size + pad & ~pad
+        if version > 1 and flags & 1:
+            type_body = self._shared.resolve(type_body, DATATYPE)
+        if version > 1 and flags & 2:
+            space_body = self._shared.resolve(space_body, DATASPACE)
+        return name, self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
+
+    def _in_order(self, header: ObjectHeader) -> Iterator[bytes]:
+        """The bodies of the attribute messages: by name, of many in the order of their index."""
+        found = self._bodies(header)
+        held: list[bytes] = []
+        for body in found:
+            held.append(body)
+            if len(held) > _SORTED_MOST:
+                yield from held
+                yield from found
+                return
+        if len(held) > 1:
+            held.sort(key=_name_of)
+        yield from held
+
+    def _bodies(self, header: ObjectHeader) -> Iterator[bytes]:
+        for message in header.messages:
+            if message[0] == ATTRIBUTE:
+                yield self._shared.body(message)
+        info = header.first(ATTRIBUTE_INFO)
+        if info is not None:
+            yield from self._dense(self._shared.body(info))
+
+    def _dense(self, body: bytes) -> Iterator[bytes]:
+        """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
+        space = self._values.space
+        at = 4 if body[1] & 1 else 2
+        heap_address, tree = space.address(body, at), space.address(body, at + space.offset_size)
+        if heap_address == space.undefined or tree == space.undefined:
+            return
+        heap = FractalHeap(space, heap_address)
+        for record in walk_v2(space, tree, (8,)):
+            if record[8] & 2:
+                yield self._shared.in_heap(record[:8], ATTRIBUTE)
+                continue
+            place = heap.place(record[:8])
+            # of a value that will not be read, only what stands before it
+            yield place if isinstance(place, bytes) else space.read(place[0], min(place[1], self._most + _HEAD))
+
+
+def _name_of(body: bytes) -> bytes:
+    at = 9 if body[0] == 3 else 8
+    return body[at : at + (body[2] | body[3] << 8)].split(b"\0", 1)[0]
+
+
+def _empty(shape: tuple[int, ...]) -> Any:
+    """Lists within lists where some extent is zero, down to that one."""
+    if not shape or not 0 < shape[0] <= 1024:
+        return []
+    return [_empty(shape[1:]) for _ in range(shape[0])]
+
+
+def _not_read(datatype: Datatype, shape: tuple[int, ...], length: int) -> dict[str, Any]:
+    return {"bulk": True, "dtype": datatype.name, "shape": list(shape), "length": length}
+
+
+def _broken(what: str, error: Exception) -> Record:
+    if isinstance(error, MemxError):
+        return fault(error.code, f"{what} cannot be read: {error.message}", error.offset)
+    return fault(CorruptFile.code, f"{what} cannot be read: it ends in its midst")
+
+
+__all__ = ["AttributeReader", "Message"]

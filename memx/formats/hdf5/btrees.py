@@ -1,0 +1,108 @@
+"""B-trees, version 1 (III.A.1) and version 2 (III.A.2): walked in the order of their keys, node by node."""
+
+from collections.abc import Iterator
+
+from memx.errors import CorruptFile
+from memx.formats.hdf5.space import AddressSpace
+
+_DEEPEST = 64
+
+
+def walk_v1(space: AddressSpace, root: int, kind: int, key_size: int) -> Iterator[tuple[bytes, int]]:
+    """Each leaf's key and child address of the version 1 tree at `root`, in order.
+
+    `kind` is the node type: 0 for the nodes of a group, 1 for the chunks of a data set.
+    """
+    width = space.offset_size
+    head, step = 8 + 2 * width, key_size + width
+    budget = space.end // head + 1  # more nodes than that cannot be in the file
+    stack: list[tuple[int, int | None]] = [(root, None)]
+    while stack:
+        address, expected = stack.pop()
+        budget -= 1
+        data = space.read(address, head)
+        level = data[5]
+        if data[:4] != b"TREE" or data[4] != kind or (expected is not None and level != expected) or budget < 0:
+            raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
+        used = data[6] | data[7] << 8
+        entries = space.read(address + head, used * step)
+        if level:
+            children = [space.address(entries, n * step + key_size) for n in range(used)]
+            stack.extend((child, level - 1) for child in reversed(children))
+        else:
+            for at in range(0, used * step, step):
+                yield entries[at : at + key_size], space.address(entries, at + key_size)
+
+
+def walk_v2(space: AddressSpace, header: int, kinds: tuple[int, ...]) -> Iterator[bytes]:
+    """Each record of the version 2 tree whose header lies at `header`, in order, as its bytes.
+
+    `kinds` are the record types (III.A.2) that may be there.
+    """
+    width = space.offset_size
+    data = space.read(header, 16 + width + 2 + space.length_size)
+    if data[:4] != b"BTHD" or data[4] != 0 or data[5] not in kinds:
+        raise CorruptFile("there is no B-tree header where one is said to be", offset=space.base + header)
+    node_size = int.from_bytes(data[6:10], "little")
+    record_size, depth = data[10] | data[11] << 8, data[12] | data[13] << 8
+    root, used = space.address(data, 16), int.from_bytes(data[16 + width : 18 + width], "little")
+    if root == space.undefined:
+        return
+    if depth > _DEEPEST or not record_size or node_size < 10 + record_size:
+        raise CorruptFile("the header of a B-tree contradicts itself", offset=space.base + header)
+    pointers = _pointer_sizes(width, node_size, record_size, depth)
+    budget = [space.end // node_size + 2]
+    yield from _node(space, root, used, depth, record_size, pointers, budget, data[5])
+
+
+def _pointer_sizes(width: int, node_size: int, record_size: int, depth: int) -> list[tuple[int, int]]:
+    """For a node of each depth: the bytes of a child's record count and of its total record count.
+
+    Both are as wide as the greatest count that fits (III.A.2, "Number of Records for Child Node").
+    """
+    most = (node_size - 10) // record_size
+    own = _bytes_for(most)
+    sizes = [(0, 0)]
+    total = most
+    for level in range(1, depth + 1):
+        below = _bytes_for(total) if level > 1 else 0
+        sizes.append((own, below))
+        most_here = (node_size - 10 - (width + own + below)) // (record_size + width + own + below)
+        total = (most_here + 1) * total + most_here
+    return sizes
+
+
+def _bytes_for(count: int) -> int:
+    return max(1, (count.bit_length() + 7) // 8)
+
+
+def _node(
+    space: AddressSpace,
+    address: int,
+    used: int,
+    depth: int,
+    size: int,
+    pointers: list[tuple[int, int]],
+    budget: list[int],
+    kind: int,
+) -> Iterator[bytes]:
+    """The records of the node at `address` and below it; it nests as deep as the tree, which is bounded."""
+    budget[0] -= 1
+    own, below = pointers[depth]
+    step = space.offset_size + own + below
+    data = space.read(address, 6 + used * size + ((used + 1) * step if depth else 0))
+    if data[:4] != (b"BTIN" if depth else b"BTLF") or data[5] != kind or budget[0] < 0:
+        raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
+    if not depth:
+        for at in range(6, 6 + used * size, size):
+            yield data[at : at + size]
+        return
+    child_at = 6 + used * size
+    for number in range(used + 1):
+        at = child_at + number * step
+        child = space.address(data, at)
+        count_at = at + space.offset_size
+        count = int.from_bytes(data[count_at : count_at + own], "little")
+        yield from _node(space, child, count, depth - 1, size, pointers, budget, kind)
+        if number < used:
+            yield data[6 + number * size : 6 + (number + 1) * size]

@@ -1,0 +1,391 @@
+"""Datatype messages (IV.A.2.d): what a type is called, and how its elements become JSON."""
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from memx.errors import CorruptFile, UnsupportedSource
+from memx.records import binary, number, text
+
+FIXED, FLOAT, TIME, STRING, BITFIELD, OPAQUE, COMPOUND, REFERENCE, ENUM, VLEN, ARRAY, COMPLEX = range(12)
+"""The datatype classes."""
+
+MEMBERS_MOST = 1000
+"""Members of an enumeration or a compound that are named."""
+_DEPTH_MOST = 16
+_TOLD_DEPTH_MOST = 8
+_SIZES_MOST = 1 << 31
+_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+_PADDING = {0: "null-terminated", 1: "null-padded", 2: "space-padded"}
+
+Decode = Callable[[bytes, int], Any]
+"""The JSON of the element that begins at an index of some bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Datatype:
+    """A datatype: `kind` is its class, `size` the bytes of an element."""
+
+    kind: int
+    size: int
+    dtype: str
+    """NumPy's spelling, as a field of a compound has it."""
+    decode: Decode | None
+    """None for a type that NumPy lacks."""
+    told: dict[str, Any] | None = None
+    """What NumPy's spelling does not say: see `memx.formats.hdf5.library.datatypes.describe`."""
+    code: str | None = None
+    """The code of `struct`, with its byte order, where there is one."""
+    variable: bool = False
+    """Whether elements have parts elsewhere, in a global heap."""
+    shape: tuple[int, ...] = ()
+    """The extents of an array type."""
+    base: "Datatype | None" = None
+
+    @property
+    def name(self) -> str:
+        """NumPy's spelling of the type by itself: `|u1`, `object`, a compound as `str(numpy.dtype)`."""
+        if self.decode is None:
+            return f"|V{self.size}"
+        return _BY_ITSELF.get(self.dtype) or ("|" + self.dtype if self.dtype[0] in "SV" else self.dtype)
+
+
+_BY_ITSELF = {"O": "object", "?": "|b1", "i1": "|i1", "u1": "|u1"}
+
+
+class Parser:
+    """Parses datatype messages; `variable` decodes elements that lie in the global heap.
+
+    `variable(base, text)` gives the decoder of sequences of `base`, or of strings; `reference(kind)` that of
+    references of `kind` (0: object, 1: region).
+    """
+
+    def __init__(
+        self, offset_size: int, variable: Callable[[Datatype | None], Decode], reference: Callable[[int], Decode]
+    ) -> None:
+        self._offset_size = offset_size
+        self._variable = variable
+        self._reference = reference
+
+    def parse(self, body: bytes) -> Datatype:
+        """The datatype that begins `body`. Raises CorruptFile or UnsupportedSource."""
+        try:
+            return self._parse(body, 0, 0)[0]
+        except (IndexError, struct.error):
+            raise CorruptFile("a datatype message ends in its midst") from None
+
+    def _parse(self, body: bytes, at: int, depth: int) -> tuple[Datatype, int]:
+        """The datatype at `at`, and where it ends."""
+        if depth > _DEPTH_MOST:
+            raise CorruptFile(f"a datatype nests deeper than {_DEPTH_MOST} levels")
+        kind, version = body[at] & 15, body[at] >> 4
+        bits = body[at + 1] | body[at + 2] << 8 | body[at + 3] << 16
+        (size,) = struct.unpack_from("<I", body, at + 4)
+        if not 1 <= version <= 5 or kind > COMPLEX:
+            raise UnsupportedSource(f"datatype class {kind}, version {version} is not known")
+        if not 0 < size < _SIZES_MOST:
+            raise CorruptFile(f"a datatype of {size} bytes cannot be")
+        return _PARSERS[kind](self, body, at + 8, depth, bits, size, version)
+
+    def _fixed(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        offset, precision = struct.unpack_from("<HH", body, at)
+        return _integer(FIXED, size, bits & 1, bits & 8, offset, precision, None), at + 4
+
+    def _bitfield(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        offset, precision = struct.unpack_from("<HH", body, at)
+        return _integer(BITFIELD, size, bits & 1, 0, offset, precision, {"class": "bitfield"}), at + 4
+
+    def _float(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        layout = struct.unpack_from("<HHBBBBI", body, at)
+        return _floating(size, bits, *layout), at + 12
+
+    def _time(self, _body: bytes, at: int, _depth: int, _bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        return Datatype(TIME, size, f"V{size}", None, {"class": "time", "size": size}), at + 2
+
+    def _string(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        padding = bits & 15
+        told = _string_told(padding, bits >> 4 & 15, size)
+        return Datatype(STRING, size, f"S{size}", _STRINGS.get(padding, _null_padded)(size), told), at
+
+    def _opaque(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        length = bits & 0xFF
+        tag = body[at : at + length].split(b"\0", 1)[0]
+        told = {"class": "opaque", "tag": text(tag)}
+        return Datatype(OPAQUE, size, f"V{size}", lambda data, i: binary(data[i : i + size]), told), at + length
+
+    def _refers(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        kind = bits & 15
+        if kind > 1:  # the references of HDF5 1.12, which h5py lacks
+            return Datatype(REFERENCE, size, f"V{size}", None, {"class": "reference", "kind": "any"}), at
+        told = {"class": "reference", "kind": "region" if kind else "object"}
+        return Datatype(REFERENCE, size, "O", self._reference(kind), told), at
+
+    def _enum(self, body: bytes, at: int, depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
+        base, at = self._parse(body, at, depth + 1)
+        names, count = [], bits & 0xFFFF
+        for _ in range(count):
+            name, at = _name(body, at, padded=version < 3)
+            names.append(name)
+        if base.decode is None or base.kind != FIXED:
+            return Datatype(ENUM, size, f"V{size}", None), at + count * size
+        values = [base.decode(body, at + n * base.size) for n in range(min(count, MEMBERS_MOST))]
+        told: dict[str, Any] = {"class": "enum", "members": dict(zip(names, values, strict=False))}
+        if count > MEMBERS_MOST:
+            told["member_count"] = count
+        at += count * base.size
+        if base.size == 1 and dict(zip(names, values, strict=False)) == {"FALSE": 0, "TRUE": 1}:
+            return Datatype(ENUM, 1, "?", lambda data, i: data[i] != 0, told), at
+        return Datatype(ENUM, size, base.dtype, base.decode, told, base.code), at
+
+    def _compound(self, body: bytes, at: int, depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
+        members: list[tuple[str, int, Datatype]] = []
+        width = (size.bit_length() + 7) // 8 if version >= 3 else 4
+        for _ in range(bits & 0xFFFF):
+            name, at = _name(body, at, padded=version < 3)
+            offset = int.from_bytes(body[at : at + width], "little")
+            at += width
+            shape: tuple[int, ...] = ()
+            if version == 1:
+                shape = struct.unpack_from("<4I", body, at + 12)[: min(4, body[at])]
+                at += 28
+            member, at = self._parse(body, at, depth + 1)
+            if shape:
+                member = _array(member, shape, ARRAY)
+            if offset + member.size > size:
+                raise CorruptFile(f"the member {name} of a compound lies outside it")
+            members.append((name, offset, member))
+        return _compound_of(members, size), at
+
+    def _vlen(self, body: bytes, at: int, depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        base, at = self._parse(body, at, depth + 1)
+        if bits & 15 == 1:
+            told = _string_told(bits >> 4 & 15, bits >> 8 & 15, None)
+            return Datatype(VLEN, size, "O", self._variable(None), told, variable=True), at
+        decode = None if base.decode is None else self._variable(base)
+        return Datatype(VLEN, size, "O", decode, {"class": "vlen", "base": _told(base)}, variable=True, base=base), at
+
+    def _array(self, body: bytes, at: int, depth: int, _bits: int, _size: int, version: int) -> tuple[Datatype, int]:
+        rank = body[at]
+        at += 1 if version >= 3 else 4
+        shape = struct.unpack_from(f"<{rank}I", body, at)
+        at += rank * (4 if version >= 3 else 8)
+        base, at = self._parse(body, at, depth + 1)
+        return _array(base, shape, ARRAY), at
+
+    def _complex(self, body: bytes, at: int, depth: int, _bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+        part, at = self._parse(body, at, depth + 1)
+        return _complex_of(part, size), at
+
+
+_PARSERS = {
+    FIXED: Parser._fixed,
+    FLOAT: Parser._float,
+    TIME: Parser._time,
+    STRING: Parser._string,
+    BITFIELD: Parser._bitfield,
+    OPAQUE: Parser._opaque,
+    COMPOUND: Parser._compound,
+    REFERENCE: Parser._refers,
+    ENUM: Parser._enum,
+    VLEN: Parser._vlen,
+    ARRAY: Parser._array,
+    COMPLEX: Parser._complex,
+}
+
+
+def _name(body: bytes, at: int, *, padded: bool) -> tuple[str, int]:
+    """A name ended by a zero, in versions 1 and 2 padded to a multiple of eight; and where it ends."""
+    end = body.index(b"\0", at) if b"\0" in body[at : at + 65536] else len(body)
+    after = end + 1
+    return text(body[at:end]), at + (after - at + 7 & ~7) if padded else after
+
+
+def _told(base: Datatype) -> dict[str, Any] | str:
+    return base.told or base.name
+
+
+def _string_told(padding: int, charset: int, length: int | None) -> dict[str, Any]:
+    return {
+        "class": "string",
+        "charset": "utf-8" if charset == 1 else "ascii",
+        "padding": _PADDING.get(padding),
+        "length": length,
+    }
+
+
+def _null_terminated(size: int) -> Decode:
+    return lambda data, at: text(data[at : at + size].split(b"\0", 1)[0])
+
+
+def _null_padded(size: int) -> Decode:
+    return lambda data, at: text(data[at : at + size].rstrip(b"\0"))
+
+
+def _space_padded(size: int) -> Decode:
+    return lambda data, at: text(data[at : at + size].rstrip(b" ").rstrip(b"\0"))
+
+
+_STRINGS = {0: _null_terminated, 1: _null_padded, 2: _space_padded}
+
+
+def _integer(
+    kind: int, size: int, big: int, signed: int, offset: int, precision: int, told: dict[str, Any] | None
+) -> Datatype:
+    """A fixed-point number or a bit field."""
+    order = ">" if big else "<"
+    code = _CODES.get(size)
+    if code is None:
+        return Datatype(kind, size, f"V{size}", None, told)
+    code = order + (code if signed else code.upper())
+    name = f"{'' if size == 1 else order}{'i' if signed else 'u'}{size}"
+    if offset == 0 and precision == 8 * size:
+        unpack = struct.Struct(code).unpack_from
+        return Datatype(kind, size, name, lambda data, at: unpack(data, at)[0], told, code)
+    mask, sign = (1 << precision) - 1, 1 << max(0, precision - 1) if signed else 0
+
+    def decode(data: bytes, at: int) -> int:
+        raw = int.from_bytes(data[at : at + size], "big" if big else "little") >> offset & mask
+        return (raw ^ sign) - sign
+
+    return Datatype(kind, size, name, decode, told)
+
+
+_IEEE = {(2, 10, 5, 15): "e", (4, 23, 8, 127): "f", (8, 52, 11, 1023): "d"}
+_FLOATS = ((10, 5, "f2"), (23, 8, "f4"), (52, 11, "f8"), (64, 15, "f16"))
+
+
+def _floating(
+    size: int, bits: int, offset: int, precision: int, e_at: int, e_size: int, m_at: int, m_size: int, bias: int
+) -> Datatype:
+    """A floating-point number of any layout: sign, exponent and mantissa at their bits, the leading one implied or not."""
+    order = ">" if bits & 1 else "<"
+    implied = bits >> 4 & 3 == 2
+    sign_at = bits >> 8 & 0xFF
+    code = _IEEE.get((size, m_size, e_size, bias))
+    if code and implied and offset == 0 and bits & 0x40 == 0 and sign_at == 8 * size - 1:
+        unpack = struct.Struct(order + code).unpack_from
+        name = f"{order}f{size}"
+        return Datatype(FLOAT, size, name, lambda data, at: number(unpack(data, at)[0]), None, order + code)
+    name = next((order + name for m, e, name in _FLOATS if m_size <= m and e_size <= e), "")
+    if not name:
+        return Datatype(FLOAT, size, f"V{size}", None)
+    top = (1 << e_size) - 1
+
+    def decode(data: bytes, at: int) -> float | str:
+        raw = data[at : at + size]
+        if bits & 0x41 == 0x41:  # VAX: little-endian words, the most significant first
+            raw = b"".join(raw[n : n + 2] for n in range(size - 2, -1, -2))
+            value = int.from_bytes(raw, "little")
+        else:
+            value = int.from_bytes(raw, "big" if bits & 1 else "little")
+        mantissa, exponent = value >> m_at & (1 << m_size) - 1, value >> e_at & top
+        sign = -1.0 if value >> sign_at & 1 else 1.0
+        if exponent == top and not bits & 0x40:
+            fraction = mantissa & ~(0 if implied else 1 << m_size - 1)
+            return number(math.nan if fraction else sign * math.inf)
+        if implied:
+            mantissa, exponent = (mantissa | 1 << m_size, exponent) if exponent else (mantissa, 1)
+            return number(sign * _scaled(mantissa, exponent - bias - m_size))
+        return number(sign * _scaled(mantissa, max(exponent, 1) - bias - m_size + 1))
+
+    return Datatype(FLOAT, size, name, decode)
+
+
+def _scaled(mantissa: int, exponent: int) -> float:
+    try:
+        return math.ldexp(mantissa, exponent)
+    except OverflowError:
+        return math.inf
+
+
+def _array(base: Datatype, shape: tuple[int, ...], kind: int) -> Datatype:
+    count = math.prod(shape)
+    told = {"class": "array", "base": base.told} if base.told else None
+    dtype = f"({base.dtype!r}, {shape})" if base.dtype[0] not in "([{" else f"({base.dtype}, {shape})"
+    if base.decode is None:
+        return Datatype(kind, base.size * count, f"V{base.size * count}", None, told)
+
+    def decode(data: bytes, at: int) -> Any:
+        return nested(elements(base, data, at, count), shape)
+
+    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base)
+
+
+def _complex_of(part: Datatype, size: int) -> Datatype:
+    if part.kind != FLOAT or part.decode is None or part.size * 2 != size:
+        return Datatype(COMPLEX, size, f"V{size}", None)
+    first = part.decode
+    name = part.dtype[0] + "c" + str(2 * int(part.dtype[2:]))
+    return Datatype(COMPLEX, size, name, lambda data, at: [first(data, at), first(data, at + part.size)])
+
+
+def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatype:
+    """A compound; of two floats `r` and `i` it is a complex number, as h5py has it."""
+    if [name for name, _, _ in members] == ["r", "i"]:
+        (_, first, real), (_, second, imaginary) = members
+        if real.kind == FLOAT and real.dtype == imaginary.dtype and (first, second, 2 * real.size) == (0, real.size, size):
+            return _complex_of(real, size)
+    told = {name: member.told for name, _, member in members[:MEMBERS_MOST] if member.told}
+    about: dict[str, Any] | None = {"class": "compound", "members": told} if told else None
+    if about and len(members) > MEMBERS_MOST:
+        about["member_count"] = len(members)
+    decoders = [(name, offset, member.decode) for name, offset, member in members]
+    if any(decode is None for _, _, decode in decoders):
+        return Datatype(COMPOUND, size, f"V{size}", None, about)
+
+    def decode(data: bytes, at: int) -> dict[str, Any]:
+        return {name: decode(data, at + offset) for name, offset, decode in decoders if decode}
+
+    variable = any(member.variable for _, _, member in members)
+    return Datatype(COMPOUND, size, _compound_dtype(members, size), decode, about, None, variable)
+
+
+def _compound_dtype(members: list[tuple[str, int, Datatype]], size: int) -> str:
+    """A compound as `str(numpy.dtype)` has it: a list where the members follow each other, else with offsets."""
+    packed, end = True, 0
+    for _, offset, member in members:
+        packed &= offset == end
+        end = offset + member.size
+    if packed and end == size:
+        return "[" + ", ".join(f"({name!r}, {_member_format(member)})" for name, _, member in members) + "]"
+    names = ", ".join(repr(name) for name, _, _ in members)
+    formats = ", ".join(_member_dtype(member) for _, _, member in members)
+    offsets = ", ".join(str(offset) for _, offset, _ in members)
+    return f"{{'names': [{names}], 'formats': [{formats}], 'offsets': [{offsets}], 'itemsize': {size}}}"
+
+
+def _member_format(member: Datatype) -> str:
+    """A member in the list form: its shape stands beside its format."""
+    if member.shape and member.base is not None:
+        inner, shape = member, ()
+        while inner.shape and inner.base is not None:
+            shape, inner = shape + inner.shape, inner.base
+        return f"{_member_dtype(inner)}, {shape}"
+    return _member_dtype(member)
+
+
+def _member_dtype(member: Datatype) -> str:
+    return member.dtype if member.dtype[0] in "([{" else repr(member.dtype)
+
+
+def elements(datatype: Datatype, data: bytes, at: int, count: int) -> list[Any]:
+    """The JSON of `count` elements that begin at `at`."""
+    if datatype.code is not None:
+        values = struct.unpack_from(f"{datatype.code[0]}{count}{datatype.code[1]}", data, at)
+        if datatype.code[1] in "efd" and not all(map(math.isfinite, values)):
+            return [number(value) for value in values]
+        return list(values)
+    decode, size = datatype.decode, datatype.size
+    assert decode is not None
+    return [decode(data, at + n * size) for n in range(count)]
+
+
+def nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
+    """`flat` as lists within lists of `shape`; its one element for the shape of a scalar."""
+    if not shape:
+        return flat[0]
+    for extent in reversed(shape[1:]):
+        flat = [flat[at : at + extent] for at in range(0, len(flat), extent)] if extent else [[] for _ in range(shape[0])]
+    return flat

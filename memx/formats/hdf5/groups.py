@@ -1,0 +1,132 @@
+"""The links of a group (IV.A.2.c, IV.A.2.g, IV.A.2.r): in its symbol table, its header, or a heap of its own."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from memx.errors import CorruptFile
+from memx.formats.hdf5.btrees import walk_v1, walk_v2
+from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
+from memx.formats.hdf5.messages import GROUP_INFO, LINK, LINK_INFO, SYMBOL_TABLE
+from memx.formats.hdf5.space import AddressSpace
+
+HARD, SOFT, EXTERNAL = 0, 1, 64
+_SORTED_MOST = 4096
+"""Groups of more links give them in the order of their own index: sorting would hold them all."""
+
+
+class Link(NamedTuple):
+    """A member of a group: `address` of a hard link, `value` of any other, as bytes of the message."""
+
+    name: bytes
+    kind: int
+    address: int
+    value: bytes
+    created: int
+
+
+def is_group(header: ObjectHeader) -> bool:
+    """Whether an object is a group: it has a symbol table, or what a new group has."""
+    return any(message[0] in (SYMBOL_TABLE, LINK_INFO, LINK, GROUP_INFO) for message in header.messages)
+
+
+def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
+    """The links of the group `header`, in the order of their creation where the group tracks it, else by name.
+
+    Of groups of more than `_SORTED_MOST` links those in a heap come in the order of its index: by creation,
+    or by a hash of the name. Raises CorruptFile.
+    """
+    table = header.first(SYMBOL_TABLE)
+    if table is not None:
+        body = table.body
+        yield from _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
+        return
+    info = header.first(LINK_INFO)
+    tracked = info is not None and bool(info.body[1] & 1)
+    found = (parse_link(space, message.body) for message in header.messages if message[0] == LINK)
+    if info is not None:
+        dense = _dense(space, info.body)
+        if dense is not None:
+            found = dense
+    yield from _in_order(found, tracked)
+
+
+def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
+    held: list[Link] = []
+    for link in links:
+        held.append(link)
+        if len(held) > _SORTED_MOST:
+            yield from held
+            yield from links
+            return
+    held.sort(key=(lambda link: link.created) if tracked else (lambda link: link.name))
+    yield from held
+
+
+def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator[Link]:
+    """An old group: symbol table nodes (III.B) under a B-tree, names in a local heap; in the order of the names."""
+    heap = LocalHeap(space, heap_address)
+    width = space.offset_size
+    step = 2 * width + 24
+    for _, node in walk_v1(space, tree, 0, space.length_size):
+        head = space.read(node, 8)
+        if head[:4] != b"SNOD":
+            raise CorruptFile("there is no symbol table node where one is said to be", offset=space.base + node)
+        count = head[6] | head[7] << 8
+        entries = space.read(node + 8, count * step)
+        for at in range(0, count * step, step):
+            name = heap.name(space.address(entries, at))
+            cache = entries[at + 2 * width]
+            if cache == 2:  # a soft link: its value lies in the heap too
+                value = heap.name(int.from_bytes(entries[at + 2 * width + 8 : at + 2 * width + 12], "little"))
+                yield Link(name, SOFT, 0, value, 0)
+            else:
+                yield Link(name, HARD, space.address(entries, at + width), b"", 0)
+
+
+def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
+    """Links in a fractal heap, in the order of the index by creation where there is one; None where there is no heap."""
+    width = space.offset_size
+    flags = body[1]
+    at = 10 if flags & 1 else 2
+    heap, by_name = space.address(body, at), space.address(body, at + width)
+    if heap == space.undefined:
+        return None
+    if flags & 2:
+        by_creation = space.address(body, at + 2 * width)
+        if by_creation != space.undefined:
+            return _heaped(space, heap, by_creation, 6, 8)
+    return _heaped(space, heap, by_name, 5, 4)
+
+
+def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: int) -> Iterator[Link]:
+    """The links that an index names: records of type 5 (by the hash of the name) or 6 (by creation) (III.A.2)."""
+    heap = FractalHeap(space, heap_address)
+    for record in walk_v2(space, tree, (kind,)):
+        yield parse_link(space, heap.read(record[key:]))
+
+
+def parse_link(space: AddressSpace, body: bytes) -> Link:
+    """A link message (IV.A.2.g)."""
+    if len(body) < 4 or body[0] != 1:
+        raise CorruptFile("a link message is of no known version")
+    flags, at, kind, created = body[1], 2, HARD, 0
+    if flags & 8:
+        kind, at = body[at], at + 1
+    if flags & 4:
+        created, at = int.from_bytes(body[at : at + 8], "little"), at + 8
+    if flags & 16:
+        at += 1
+    width = 1 << (flags & 3)
+    length = int.from_bytes(body[at : at + width], "little")
+    at += width
+    name = body[at : at + length]
+    at += length
+    if kind == HARD:
+        if at + space.offset_size > len(body):
+            raise CorruptFile("a link message ends in its midst")
+        return Link(name, HARD, space.address(body, at), b"", created)
+    size = int.from_bytes(body[at : at + 2], "little")
+    if at + 2 + size > len(body):
+        raise CorruptFile("a link message ends in its midst")
+    return Link(name, kind, 0, body[at + 2 : at + 2 + size], created)

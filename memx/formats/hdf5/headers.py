@@ -1,0 +1,136 @@
+"""Object headers (IV.A): the messages that say what an object is."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from memx.errors import CorruptFile, UnsupportedSource
+from memx.formats.hdf5.space import AddressSpace
+
+CONTINUATION = 0x10
+_MOST_BLOCKS = 4096
+"""A header of more continuation blocks than this is taken for broken."""
+
+
+class Message(NamedTuple):
+    """A header message: its type number (IV.A.2), flags (bit 1: shared), body and creation index."""
+
+    kind: int
+    flags: int
+    body: bytes
+    created: int | None
+    address: int
+    """Where the body lies."""
+
+
+class ObjectHeader(NamedTuple):
+    """An object's messages, in the order in which they are stored, NIL and continuation messages left out."""
+
+    address: int
+    version: int
+    messages: list[Message]
+    references: int
+    """How many hard links point here, as far as the prefix says (version 1)."""
+    times: tuple[int, int, int, int] | None
+    """Access, modification, change and birth time, in seconds since 1970 (version 2)."""
+
+    def first(self, kind: int) -> Message | None:
+        """The first message of `kind`."""
+        for message in self.messages:
+            if message[0] == kind:
+                return message
+        return None
+
+
+def read_header(space: AddressSpace, address: int) -> ObjectHeader:
+    """The object header at `address`, with all its continuation blocks.
+
+    Raises CorruptFile, or UnsupportedSource for a version that memx does not know.
+    """
+    prefix = space.upto(address, 512)
+    if prefix[:4] == b"OHDR":
+        return _version_2(space, address, prefix)
+    if prefix[0] == 1 and len(prefix) >= 16:
+        return _version_1(space, address, prefix)
+    if prefix[0] == 0:
+        raise CorruptFile("there is no object header where one is said to be", offset=space.base + address)
+    raise UnsupportedSource(f"object header version {prefix[0]} is not known", offset=space.base + address)
+
+
+def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
+    """IV.A.1.a: a prefix of 12 bytes, padded to 16, and messages padded to 8."""
+    size = int.from_bytes(prefix[8:12], "little")
+    references = int.from_bytes(prefix[4:8], "little")
+    begin = address + 16
+    block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(begin, size)
+    messages: list[Message] = []
+    pending = [(begin, block)]
+    for number, (begin, block) in enumerate(pending):
+        at, end = 0, len(block)
+        while at + 8 <= end:
+            kind = block[at] | block[at + 1] << 8
+            length = block[at + 2] | block[at + 3] << 8
+            body_at = at + 8
+            at = body_at + length
+            if at > end:
+                raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
+            if kind == CONTINUATION:
+                _continue(space, block[body_at:at], pending, number)
+            elif kind:
+                messages.append(Message(kind, block[body_at - 4], block[body_at:at], None, begin + body_at))
+    return ObjectHeader(address, 1, messages, references, None)
+
+
+def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
+    """IV.A.1.b: a signature, an optional part that the flags describe, and messages without padding."""
+    if prefix[4] != 2:
+        raise UnsupportedSource(f"object header version {prefix[4]} is not known", offset=space.base + address + 4)
+    flags = prefix[5]
+    at, times = 6, None
+    if flags & 0x20:
+        times = tuple(int.from_bytes(prefix[n : n + 4], "little") for n in range(6, 22, 4))
+        at += 16
+    if flags & 0x10:
+        at += 4
+    width = 1 << (flags & 3)
+    size = int.from_bytes(prefix[at : at + width], "little")
+    at += width
+    begin = address + at
+    block = prefix[at : at + size] if at + size <= len(prefix) else space.read(begin, size)
+    messages: list[Message] = []
+    pending = [(begin, block)]
+    head = 6 if flags & 4 else 4
+    for number, (begin, block) in enumerate(pending):
+        at, end = 0, len(block)
+        while at + head <= end:  # what is left over is a gap (IV.A.1.b)
+            kind, length, marks = block[at], block[at + 1] | block[at + 2] << 8, block[at + 3]
+            body_at = at + head
+            at = body_at + length
+            if at > end:
+                raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
+            if kind == CONTINUATION:
+                _continue(space, block[body_at:at], pending, number, signature=b"OCHK")
+            elif kind:
+                created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else None
+                messages.append(Message(kind, marks, block[body_at:at], created, begin + body_at))
+    return ObjectHeader(address, 2, messages, 1, times)  # type: ignore[arg-type]
+
+
+def _continue(
+    space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], number: int, signature: bytes = b""
+) -> None:
+    """Appends the block that a continuation message (IV.A.2.q) names to what is still to be walked."""
+    address, size = space.address(body, 0), space.length(body, space.offset_size)
+    if len(pending) > _MOST_BLOCKS or any(address == begin - len(signature) for begin, _ in pending):
+        raise CorruptFile("the continuation blocks of an object header go round", offset=space.base + address)
+    block = space.read(address, size)
+    if signature:
+        if block[:4] != signature:
+            raise CorruptFile("an object header continues where no continuation block is", offset=space.base + address)
+        block = block[4:-4]  # a checksum closes it
+        address += 4
+    pending.append((address, block))
+
+
+def messages_of(header: ObjectHeader, kind: int) -> Iterator[Message]:
+    """All messages of `kind`."""
+    return (message for message in header.messages if message[0] == kind)

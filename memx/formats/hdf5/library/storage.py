@@ -1,0 +1,81 @@
+"""How a dataset lies in the file."""
+
+from typing import Any
+
+from h5py import h5d, h5s
+
+from memx.formats.hdf5.library.datatypes import describe, numpy_name
+from memx.formats.hdf5.library.handles import LIBRARY_ERRORS
+from memx.formats.hdf5.library.values import AttributeReader
+from memx.records import text
+
+_LAYOUTS = {h5d.COMPACT: "compact", h5d.CONTIGUOUS: "contiguous", h5d.CHUNKED: "chunked", h5d.VIRTUAL: "virtual"}
+_SOURCES_MOST = 256
+"""Files of external storage, or sources of a virtual dataset, that are named."""
+_FILTER_NAMES = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
+"""The filters of the library itself (H5Zpublic.h); others bear their name in the file."""
+
+
+def dataset_fields(dataset: Any, reader: AttributeReader) -> dict[str, Any]:
+    """Shape, type and storage of an open dataset: the fields of RECORDS.md from `shape` to `storage_size`, and more.
+
+    `shape` and `maxshape` are null for a null dataspace; null within `maxshape` is unlimited.
+    """
+    space = dataset.get_space()
+    datatype = dataset.get_type()
+    fields = extent_fields(space) | {"dtype": numpy_name(datatype)} | storage_fields(dataset, datatype, reader)
+    told = describe(datatype)
+    return fields | {"datatype": told} if told else fields
+
+
+def extent_fields(space: Any) -> dict[str, Any]:
+    """`shape` and `maxshape` of a dataspace."""
+    if space.get_simple_extent_type() == h5s.NULL:
+        return {"shape": None, "maxshape": None}
+    longest = [None if extent == h5s.UNLIMITED else extent for extent in space.get_simple_extent_dims(True)]
+    return {"shape": list(space.shape), "maxshape": longest}
+
+
+def storage_fields(dataset: Any, datatype: Any, reader: AttributeReader) -> dict[str, Any]:
+    """Layout, chunks, filters, place and size of an open dataset, and its fill value where one was set."""
+    properties = dataset.get_create_plist()
+    layout = properties.get_layout()
+    fields = {
+        "layout": _LAYOUTS.get(layout),
+        "chunks": list(properties.get_chunk()) if layout == h5d.CHUNKED else None,
+        "filters": [_filter(properties, index) for index in range(properties.get_nfilters())],
+        "offset": dataset.get_offset(),
+        "storage_size": dataset.get_storage_size(),
+    }
+    if layout == h5d.CONTIGUOUS and properties.get_external_count():
+        fields |= _external(properties)
+    if layout == h5d.VIRTUAL:
+        fields |= _virtual(properties)
+    if properties.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED:
+        try:
+            fields["fillvalue"] = reader.fill_value(properties, datatype)
+        except LIBRARY_ERRORS:
+            pass  # NumPy lacks the type, or h5py the way to ask for it
+    return fields
+
+
+def _filter(properties: Any, index: int) -> dict[str, Any]:
+    code, flags, parameters, name = properties.get_filter(index)
+    told = {"id": code, "name": _FILTER_NAMES.get(code) or text(name), "parameters": list(parameters)}
+    return told | {"optional": True} if flags & 1 else told
+
+
+def _external(properties: Any) -> dict[str, Any]:
+    count = properties.get_external_count()
+    files = [properties.get_external(index) for index in range(min(count, _SOURCES_MOST))]
+    told = [{"file": text(name), "offset": offset, "length": length} for name, offset, length in files]
+    return {"external": told} if count <= _SOURCES_MOST else {"external": told, "external_count": count}
+
+
+def _virtual(properties: Any) -> dict[str, Any]:
+    count = properties.get_virtual_count()
+    told = [
+        {"file": properties.get_virtual_filename(index), "dataset": properties.get_virtual_dsetname(index)}
+        for index in range(min(count, _SOURCES_MOST))
+    ]
+    return {"virtual": told} if count <= _SOURCES_MOST else {"virtual": told, "virtual_count": count}

@@ -1,0 +1,133 @@
+"""Elements that lie elsewhere: sequences, strings and references in global heaps (III.E, VIII)."""
+
+import struct
+from typing import Any
+
+from memx.errors import CorruptFile
+from memx.formats.hdf5.datatypes import Datatype, Decode, Parser, elements
+from memx.formats.hdf5.heaps import GlobalHeap
+from memx.formats.hdf5.messages import Dataspace, parse_dataspace
+from memx.formats.hdf5.space import AddressSpace
+from memx.records import text
+
+_CACHED = 1024
+
+
+class TooLong(Exception):  # noqa: N818 - taken care of where values are read
+    """The parts of a value take more bytes than may be read."""
+
+
+class Values:
+    """Parses types and spaces of one file, each form once, and follows what their elements point to.
+
+    `room` is how many bytes may still be read from global heaps for the value in hand.
+    """
+
+    def __init__(self, space: AddressSpace) -> None:
+        self.space = space
+        self.heap = GlobalHeap(space)
+        self.room = 0
+        self._parser = Parser(space.offset_size, self._variable, self._reference)
+        self._types: dict[bytes, Datatype] = {}
+        self._spaces: dict[bytes, Dataspace] = {}
+
+    def datatype(self, body: bytes) -> Datatype:
+        """The datatype of a message's body."""
+        found = self._types.get(body)
+        if found is None:
+            if len(self._types) >= _CACHED:
+                self._types.clear()
+            found = self._types[body] = self._parser.parse(body)
+        return found
+
+    def dataspace(self, body: bytes) -> Dataspace:
+        """The dataspace of a message's body."""
+        found = self._spaces.get(body)
+        if found is None:
+            if len(self._spaces) >= _CACHED:
+                self._spaces.clear()
+            found = self._spaces[body] = parse_dataspace(self.space, body)
+        return found
+
+    def _fetch(self, data: bytes, at: int, length: int) -> bytes:
+        """The `length` bytes of the heap object whose identifier (VIII) stands in `data` at `at`."""
+        space = self.space
+        collection = space.address(data, at)
+        if not length or collection in (0, space.undefined):
+            return b""
+        self.room -= length
+        if self.room < 0:
+            raise TooLong
+        index = int.from_bytes(data[at + space.offset_size : at + space.offset_size + 4], "little")
+        address, size = self.heap.place(collection, index)
+        if length > size:
+            raise CorruptFile("a value is longer than its object in a global heap", offset=space.base + address)
+        return space.read(address, length)
+
+    def _variable(self, base: Datatype | None) -> Decode:
+        def string(data: bytes, at: int) -> str:
+            (length,) = struct.unpack_from("<I", data, at)
+            return text(self._fetch(data, at + 4, length).split(b"\0", 1)[0])
+
+        def sequence(data: bytes, at: int) -> list[Any]:
+            (count,) = struct.unpack_from("<I", data, at)
+            assert base is not None
+            held = self._fetch(data, at + 4, count * base.size)
+            return elements(base, held, 0, len(held) // base.size)
+
+        return string if base is None else sequence
+
+    def _reference(self, kind: int) -> Decode:
+        return self._region if kind else self._object
+
+    def _object(self, data: bytes, at: int) -> dict[str, Any] | None:
+        """VIII: the address of an object; null for zero."""
+        address = self.space.address(data, at)
+        return self._told("object", address) if address not in (0, self.space.undefined) else None
+
+    def _told(self, kind: str, address: int) -> dict[str, Any]:
+        """A reference, its address null where no object is (any more)."""
+        try:
+            head = self.space.read(address, 5)
+        except CorruptFile:
+            head = b""
+        there = head[:4] == b"OHDR" or head[:2] == b"\1\0"
+        return {"reference": kind, "address": address if there else None}
+
+    def _region(self, data: bytes, at: int) -> dict[str, Any] | None:
+        """VIII: an object in a global heap, of an address and a selection of the data set there."""
+        space = self.space
+        collection = space.address(data, at)
+        if collection in (0, space.undefined):
+            return None
+        index = int.from_bytes(data[at + space.offset_size : at + space.offset_size + 4], "little")
+        place, size = self.heap.place(collection, index)
+        self.room -= size
+        if self.room < 0:
+            raise TooLong
+        held = space.read(place, size)
+        told = self._told("region", space.address(held, 0))
+        return told if told["address"] is None else told | _selection(held[space.offset_size :])
+
+
+def _selection(body: bytes) -> dict[str, Any]:
+    """A serialized selection (VIII.A): how many points, and within which bounds; only the first versions."""
+    kind, version = struct.unpack_from("<II", body, 0)
+    if kind not in (1, 2) or version != 1:
+        return {}
+    rank, count = struct.unpack_from("<II", body, 16)
+    width = rank if kind == 1 else 2 * rank
+    if not rank or not count or 24 + 4 * width * count > len(body):
+        return {}
+    numbers = struct.unpack_from(f"<{width * count}I", body, 24)
+    first = [min(numbers[n::width]) for n in range(rank)]
+    last = [max(numbers[n + width - rank :: width]) for n in range(rank)]
+    points = count
+    if kind == 2:
+        points = 0
+        for begin in range(0, len(numbers), width):
+            block = 1
+            for n in range(rank):
+                block *= numbers[begin + rank + n] - numbers[begin + n] + 1
+            points += block
+    return {"points": points, "bounds": [first, last]}
