@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from memx.engine.monitor import resident
+from memx.engine.pressure import heap_trim
 
 GROWTH_STEP = 64 << 20
 _MOST_STEPS = 16
@@ -18,7 +19,7 @@ class GrowthCollector:
     """Collects at a `poll` that finds resident memory `step` bytes above where the last collection left it.
 
     A collection that gave nothing back doubles the step, up to 16 times the first, so that growth without
-    cycles costs few collections; one that did sets it back. `resident` and `collect` are for tests.
+    cycles costs few collections; one that did sets it back. `resident`, `collect` and `trim` are for tests.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class GrowthCollector:
         *,
         resident: Callable[[], int] = resident,
         collect: Callable[[], int] = gc.collect,
+        trim: Callable[[], object] = heap_trim,
     ) -> None:
         self.step = step
         self.collections = 0
@@ -34,6 +36,7 @@ class GrowthCollector:
         """Bytes that the collections gave back."""
         self._resident = resident
         self._collect = collect
+        self._trim = trim
         self._now = step
         self._floor = resident()
 
@@ -44,6 +47,8 @@ class GrowthCollector:
         if before - self._floor < self._now:
             return 0
         self._collect()
+        if (before - self._resident()) * _WORTH < self._now:
+            self._trim()  # what the collector freed may lie with the allocator
         self._floor = self._resident()
         freed = max(0, before - self._floor)
         self.collections += 1
