@@ -42,8 +42,9 @@ def contract_faults(
         return faults
     faults += _end_faults(records)
     faults += _line_faults(records)
-    faults += schema_faults(records)
-    if not selected:
+    shape = schema_faults(records)
+    faults += shape
+    if not selected and not shape:  # the rules of a format rely on its fields
         faults += format_faults(records)
     if path is not None and not _inflated(path):
         faults += _extent_faults(records, os.stat(path).st_size)

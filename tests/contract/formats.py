@@ -39,10 +39,10 @@ def _dicom(elements: Sequence[Record], _complete: bool) -> Iterator[str]:
             yield f"{element['tag']} comes before its sequence {parent}"
         if element["vr"] == "SQ":
             sequences.add(path)
-            if "value" in element:
-                yield f"the sequence {element['tag']} has a value"
-        elif ("value" in element) == ("bulk" in element):
-            yield f"{element['tag']} must have either value or bulk: {element}"[:300]
+            if element.get("value"):
+                yield f"the sequence {element['tag']} has a value: {element['value']}"[:300]
+        elif sum(member in element for member in ("value", "inline_binary", "bulk")) != 1:
+            yield f"{element['tag']} must have a value, inline_binary or bulk: {element}"[:300]
 
 
 def _fits(records: Sequence[Record], complete: bool) -> Iterator[str]:
