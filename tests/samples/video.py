@@ -85,7 +85,7 @@ def _codec(out: Any, name: str, **settings: Any) -> Any:
 def _add_extras(out: Any, path: Path) -> Any:
     """An attached file in Matroska; the stream of a cover picture in mp4."""
     if path.suffix == ".mkv":
-        out.add_attachment("font.ttf", "font/ttf", b"\0\1\0\0" + bytes(60))
+        out.add_attachment("font.ttf", "application/x-truetype-font", b"\0\1\0\0" + bytes(60))
     if path.name != "every.mp4":
         return None
     cover = _codec(out, "mjpeg", width=16, height=16, pix_fmt="yuvj420p")

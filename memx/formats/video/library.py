@@ -146,6 +146,8 @@ class VideoStreamReader(StreamReader):
         size, container = self.source.size or 0, self._container
         if last.get("corrupt") and self._kind != "mpegts":  # there it tells of lost packets, not of the end
             return TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
+        if last and self._kind == "ivf" and last["pos"] + _IVF_HEADER + last["size"] != size:
+            return TruncatedFile(f"the file ends at byte {size}, inside a frame", offset=size)
         cut = cut_off(self.source, self._kind or "")
         if cut is None and container is not None and self._kind == "mov":
             for stream in container.streams:
@@ -157,6 +159,7 @@ class VideoStreamReader(StreamReader):
 
 
 _MICROSECOND = Fraction(1, 1_000_000)  # AV_TIME_BASE, of the times of a container
+_IVF_HEADER = 12  # before each frame; a frame's `pos` is that of its header
 _SYSTEM_ERRORS = frozenset((5, 13, 2))  # EIO, EACCES, ENOENT
 
 
