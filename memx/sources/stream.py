@@ -101,6 +101,8 @@ class SeekableStream(ForwardStream):
 
     def read_at(self, offset: int, length: int) -> bytes:
         length = min(length, max(0, (self.size or 0) - offset))
+        if not length:
+            return b""
         self._call(self._file.seek, self._origin + offset)
         return self._pull(length)
 
