@@ -58,7 +58,7 @@ class StreamReader(ABC):
 
     format: ClassVar[str]
     """The name that records carry."""
-    reader: ClassVar[str] = "direct"
+    reader: str = "direct"
     """`direct`, or the library that reads the file; a reader may set it on itself when it opens the file."""
     access: ClassVar[Literal["forward", "seek", "path"]] = "forward"
     """What the reader asks of its source: forward reads only, seeking, or a path for a library to open."""
