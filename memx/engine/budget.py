@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memx.engine.cgroups import UNLIMITED, Cgroup, field, locate, number, read_file
+from memx.engine.cgroups import UNLIMITED, Cgroup, kilobytes, locate, read_file
 
 _RLIMITS = (("RLIMIT_DATA", b"Max data size", b"VmData:"), ("RLIMIT_AS", b"Max address space", b"VmSize:"))
 
@@ -164,11 +164,6 @@ def _portable_host() -> Limit:
 
     memory = psutil.virtual_memory()
     return Limit("host", "available", None, memory.total, memory.total - memory.available)
-
-
-def kilobytes(text: bytes, name: bytes) -> int:
-    """A field of /proc/meminfo or /proc/PID/status in bytes; 0 where there is none."""
-    return number(field(text, name)) * 1024
 
 
 _probe = BudgetProbe()

@@ -157,3 +157,8 @@ def number(text: bytes) -> int:
     """The number that `text` writes, 0 where it writes none."""
     text = text.strip()
     return int(text) if text.isdigit() else 0
+
+
+def kilobytes(text: bytes, name: bytes) -> int:
+    """A field of /proc/meminfo or /proc/PID/status in bytes; 0 where there is none."""
+    return number(field(text, name)) * 1024

@@ -9,15 +9,16 @@ import contextlib
 import gc
 import os
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from memx.engine.growth import GROWTH_STEP, GrowthWatch
 from memx.engine.pauses import PauseRecorder
 from memx.engine.strategy import GC_THRESHOLDS, ExtractionStrategy
 from memx.errors import UsageError
+
+if TYPE_CHECKING:
+    from memx.engine.growth import GrowthWatch
 
 Thresholds = tuple[int, int, int]
 
@@ -25,6 +26,8 @@ Thresholds = tuple[int, int, int]
 def collector_kind(version: tuple[int, ...] = sys.version_info[:3], *, free_threaded: bool | None = None) -> str:
     """`generational`, `incremental` (CPython 3.14.0 to 3.14.4 alone) or `free-threaded`, by build and `version`."""
     if free_threaded is None:
+        import sysconfig
+
         free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
     if free_threaded:
         return "free-threaded"
@@ -185,11 +188,13 @@ class GarbageCollectionOptimizer:
             yield recorder
 
     @contextlib.contextmanager
-    def collecting_by_growth(self, step: int = GROWTH_STEP) -> Iterator[GrowthWatch]:
+    def collecting_by_growth(self, step: int = 64 << 20) -> "Iterator[GrowthWatch]":
         """Collects when resident memory has grown by `step` bytes, not when so many objects were made.
 
         For cycles that hold bytes: the collector counts objects, and lets 700 of them pass, of 1 MB each.
         """
+        from memx.engine.growth import GrowthWatch
+
         with self.protected(), GrowthWatch(step) as watch:
             yield watch
 

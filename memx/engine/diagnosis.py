@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from memx.engine.monitor import PeakMeter, resident
 from memx.engine.pressure import heap_trim
+from memx.engine.process import PeakMeter, resident
 from memx.units import format_size
 
 MIB = 1 << 20

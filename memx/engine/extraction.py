@@ -9,8 +9,8 @@ from memx.engine.analysis import ExtractionRun, MemoryAnalyzer
 from memx.engine.budget import BudgetProbe
 from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.diagnosis import NOTICEABLE, Trace, settle
-from memx.engine.monitor import PeakMeter, resident
 from memx.engine.pauses import PauseStats
+from memx.engine.process import PeakMeter, resident
 from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import MemxError, OverMemory
 from memx.units import format_size

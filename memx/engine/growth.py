@@ -6,8 +6,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from memx.engine.monitor import resident
 from memx.engine.pressure import heap_trim
+from memx.engine.process import resident
 
 GROWTH_STEP = 64 << 20
 _MOST_STEPS = 16

@@ -5,7 +5,6 @@ The ladder: smaller chunks, idle buffers given back, the collector, the allocato
 """
 
 import gc
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,12 +15,11 @@ from memx.engine.budget import BudgetProbe, describe
 from memx.engine.buffers import MemoryResourcePool
 from memx.engine.chunks import AdaptiveChunkSizer
 from memx.engine.levels import MemoryLevel, level_for
-from memx.engine.monitor import resident
+from memx.engine.process import resident
 from memx.errors import OverMemory
 from memx.units import format_size
 
 T = TypeVar("T")
-log = logging.getLogger("memx.memory")
 
 MIB = 1 << 20
 FLOOR = 2 * MIB
@@ -162,9 +160,10 @@ class PressureLadder:
 
     def _note(self, name: str, freed: int) -> Step:
         step = Step(name, freed, self._probe.read().available)
-        log.info(
-            "memory is tight: %s gave back %s, %s available", name, format_size(freed), format_size(step.available)
-        )
+        import logging  # late: most runs never come here
+
+        message = "memory is tight: %s gave back %s, %s available"
+        logging.getLogger("memx.memory").info(message, name, format_size(freed), format_size(step.available))
         return step
 
     def _drop_buffers(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memx.engine.budget import available_memory
-from memx.engine.monitor import PeakMeter, bytes_read_by_process
+from memx.engine.process import PeakMeter, bytes_read_by_process
 from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
 from memx.formats import Format

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from memx.engine.monitor import resident
+from memx.engine.process import resident
 from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
 from memx.engine.workers import Job, Worker
 from memx.errors import MemxError, ReaderCrashed, UsageError

@@ -17,8 +17,8 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from memx.engine.monitor import data_size, resident
 from memx.engine.outbox import Inbox, Outbox, make_outbox
+from memx.engine.process import data_size, resident
 from memx.engine.session import DEBUG, Session, StreamOptions
 from memx.engine.strategy import ExtractionStrategy
 from memx.errors import ReaderCrashed, TimedOut

@@ -187,7 +187,10 @@ def test_prediction_is_the_highest_peak_where_they_do_not() -> None:
     assert predict_peak([], [], 5) is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40)), min_size=1, max_size=20), st.integers(0, 1 << 42))
+@given(
+    st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40)), min_size=1, max_size=20),
+    st.integers(0, 1 << 42),
+)
 def test_prediction_is_never_below_what_room_for_error_asks(seen: list[tuple[int, int]], size: int) -> None:
     sizes, peaks = [s for s, _ in seen], [p for _, p in seen]
     predicted = predict_peak(sizes, peaks, size)

@@ -33,9 +33,9 @@ class Machine:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def v2(self, group: str, *, max: str = "max", high: str = "max", current: int = 0, inactive: int = 0) -> None:
+    def v2(self, group: str, *, most: str = "max", high: str = "max", current: int = 0, inactive: int = 0) -> None:
         folder = f"sys/fs/cgroup{group}"
-        self.write(f"{folder}/memory.max", f"{max}\n")
+        self.write(f"{folder}/memory.max", f"{most}\n")
         self.write(f"{folder}/memory.high", f"{high}\n")
         self.write(f"{folder}/memory.current", f"{current}\n")
         self.write(f"{folder}/memory.stat", f"anon 1\nfile 77\ninactive_file {inactive}\n")
@@ -44,7 +44,9 @@ class Machine:
         folder = f"sys/fs/cgroup/memory{group}"
         self.write(f"{folder}/memory.limit_in_bytes", f"{limit}\n")
         self.write(f"{folder}/memory.usage_in_bytes", f"{usage}\n")
-        self.write(f"{folder}/memory.stat", f"cache 1\ninactive_file 5\ntotal_cache 88\ntotal_inactive_file {inactive}\n")
+        self.write(
+            f"{folder}/memory.stat", f"cache 1\ninactive_file 5\ntotal_cache 88\ntotal_inactive_file {inactive}\n"
+        )
 
     def probe(self, **options: object) -> BudgetProbe:
         return BudgetProbe(proc=f"{self.folder}/proc", root=str(self.folder), **options)  # type: ignore[arg-type]
@@ -70,7 +72,7 @@ def test_old_kernel_without_mem_available(tmp_path: Path) -> None:
 def test_v2_limit_counts_use_without_inactive_page_cache(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/jobs/a\n", V2_MOUNT)
     machine.v2("/jobs", current=GIB)
-    machine.v2("/jobs/a", max=str(2 * GIB), current=GIB, inactive=GIB // 4)
+    machine.v2("/jobs/a", most=str(2 * GIB), current=GIB, inactive=GIB // 4)
     budget = machine.probe().read()
     assert budget.binding.path == machine.where("sys/fs/cgroup/jobs/a/memory.max")
     assert budget.available == 2 * GIB - (GIB - GIB // 4)
@@ -79,16 +81,16 @@ def test_v2_limit_counts_use_without_inactive_page_cache(tmp_path: Path) -> None
 
 def test_v2_high_binds_below_max(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/a\n", V2_MOUNT)
-    machine.v2("/a", max=str(2 * GIB), high=str(GIB), current=100 * MIB)
+    machine.v2("/a", most=str(2 * GIB), high=str(GIB), current=100 * MIB)
     budget = machine.probe().read()
     assert (budget.binding.name, budget.available) == ("memory.high", GIB - 100 * MIB)
 
 
 def test_ancestor_binds_where_its_other_children_have_used_it_up(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/slice/service/task\n", V2_MOUNT)
-    machine.v2("/slice", max=str(4 * GIB), current=4 * GIB - 50 * MIB)
+    machine.v2("/slice", most=str(4 * GIB), current=4 * GIB - 50 * MIB)
     machine.v2("/slice/service")
-    machine.v2("/slice/service/task", max=str(GIB), current=100 * MIB)
+    machine.v2("/slice/service/task", most=str(GIB), current=100 * MIB)
     budget = machine.probe().read()
     assert budget.binding.path == machine.where("sys/fs/cgroup/slice/memory.max")
     assert budget.available == 50 * MIB
@@ -123,10 +125,10 @@ def test_hybrid_tree_heeds_the_version_that_has_the_controller(tmp_path: Path) -
 
 def test_limit_changed_while_running_is_seen_at_the_next_poll(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/a\n", V2_MOUNT)
-    machine.v2("/a", max=str(2 * GIB))
+    machine.v2("/a", most=str(2 * GIB))
     probe = machine.probe()
     assert probe.read().available == 2 * GIB
-    machine.v2("/a", max=str(GIB))
+    machine.v2("/a", most=str(GIB))
     assert probe.read().available == GIB
     machine.v2("/a")
     assert probe.read().binding.source == "host"
@@ -134,8 +136,8 @@ def test_limit_changed_while_running_is_seen_at_the_next_poll(tmp_path: Path) ->
 
 def test_process_moved_to_another_cgroup_is_followed(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/a\n", V2_MOUNT)
-    machine.v2("/a", max=str(2 * GIB))
-    machine.v2("/b", max=str(GIB))
+    machine.v2("/a", most=str(2 * GIB))
+    machine.v2("/b", most=str(GIB))
     probe = machine.probe()
     assert probe.read().available == 2 * GIB
     machine.write("proc/self/cgroup", "0::/b\n")
@@ -159,8 +161,8 @@ def test_container_whose_mount_shows_its_own_cgroup_as_the_root(tmp_path: Path) 
 )
 def test_cgroup_that_no_mount_shows_falls_back_on_what_is_mounted(tmp_path: Path, membership: str, top: str) -> None:
     machine = Machine(tmp_path, membership, V2_MOUNT.replace(" / /sys", f" {top} /sys"))
-    machine.v2("", max=str(GIB))
-    machine.v2("/other", max=str(MIB))
+    machine.v2("", most=str(GIB))
+    machine.v2("/other", most=str(MIB))
     assert machine.probe().read().available == GIB
 
 
@@ -174,7 +176,7 @@ def test_mount_point_with_a_space_and_one_that_is_gone(tmp_path: Path) -> None:
 
 def test_files_that_are_missing_or_senseless_are_no_limits(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "nonsense\n0::/a\n", "broken line", V2_MOUNT)
-    machine.v2("/a", max="lots", high="", current=5)
+    machine.v2("/a", most="lots", high="", current=5)
     os.unlink(machine.where("sys/fs/cgroup/a/memory.stat"))
     assert [limit.source for limit in machine.probe().read().limits] == ["host"]
     os.unlink(machine.where("proc/self/mountinfo"))

@@ -129,9 +129,7 @@ def test_threads_never_share_a_buffer() -> None:
         for _ in range(500):
             with pool.buffer() as buffer:
                 buffer[0] = mark
-                for _ in range(5):
-                    if buffer[0] != mark:
-                        clashes.append(mark)
+                clashes.extend(mark for _ in range(5) if buffer[0] != mark)
 
     threads = [threading.Thread(target=work, args=(mark,)) for mark in range(8)]
     for thread in threads:

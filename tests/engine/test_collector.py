@@ -19,6 +19,11 @@ from memx.errors import UsageError
 
 MIB = 1 << 20
 AGGRESSIVE, BALANCED, CONSERVATIVE = ExtractionStrategy
+NUMBERS: dict[str, tuple[int, int, int]] = {
+    AGGRESSIVE: (5000, 10, 10),
+    BALANCED: (700, 10, 10),
+    CONSERVATIVE: (100, 5, 5),
+}
 
 
 @pytest.fixture(params=[(700, 10, 10), (1234, 5, 6), (0, 0, 0)])
@@ -47,9 +52,9 @@ class Node:
 
 def test_strategies_set_their_thresholds_and_reset_restores(found: tuple[int, int, int]) -> None:
     optimizer = GarbageCollectionOptimizer()
-    for strategy, thresholds in ((AGGRESSIVE, (5000, 10, 10)), ("balanced", (700, 10, 10)), (CONSERVATIVE, (100, 5, 5))):
+    for strategy in (AGGRESSIVE, "balanced", CONSERVATIVE):
         optimizer.optimize_for_extraction(strategy)
-        assert gc.get_threshold() == thresholds
+        assert gc.get_threshold() == NUMBERS[strategy]
     optimizer.reset_to_default()
     assert gc.get_threshold() == found
     optimizer.reset_to_default()
@@ -66,8 +71,9 @@ def test_unknown_strategy_is_refused_and_changes_nothing() -> None:
 def test_blocks_nest_and_an_exception_restores(found: tuple[int, int, int]) -> None:
     optimizer = GarbageCollectionOptimizer()
     with optimizer.applied(AGGRESSIVE):
-        with pytest.raises(KeyError), optimizer.applied((9, 8, 7)):
+        with optimizer.applied((9, 8, 7)):
             assert gc.get_threshold() == (9, 8, 7)
+        with pytest.raises(KeyError), optimizer.applied((9, 8, 7)):
             raise KeyError
         assert gc.get_threshold() == (5000, 10, 10)
     assert gc.get_threshold() == found
@@ -84,8 +90,7 @@ def test_wishes_withdrawn_in_any_order_leave_what_was_found(order: list[int]) ->
     for withdrawn in order:
         optimizers[withdrawn].reset_to_default()
         del standing[withdrawn]
-        newest = {AGGRESSIVE: (5000, 10, 10), BALANCED: (700, 10, 10), CONSERVATIVE: (100, 5, 5)}
-        assert gc.get_threshold() == (newest[standing[max(standing)]] if standing else found)
+        assert gc.get_threshold() == (NUMBERS[standing[max(standing)]] if standing else found)
 
 
 def test_threads_that_set_and_restore_leave_what_was_found(found: tuple[int, int, int]) -> None:
@@ -197,9 +202,7 @@ def test_kind_of_collector_by_version_and_build(version: tuple[int, ...], free: 
     assert collector_kind(version, free_threaded=free) == kind
 
 
-@pytest.mark.parametrize(
-    ("kind", "heeded"), [("incremental", 2), ("free-threaded", 1), ("generational", 3)]
-)
+@pytest.mark.parametrize(("kind", "heeded"), [("incremental", 2), ("free-threaded", 1), ("generational", 3)])
 def test_thresholds_that_a_collector_ignores_are_not_offered(
     kind: str, heeded: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

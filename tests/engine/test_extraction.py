@@ -43,9 +43,7 @@ def test_peak_of_the_run_is_measured(file: Path) -> None:
     assert metrics["memory_ratio"] == pytest.approx(metrics["peak_rss_delta"] / MIB, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("share", "thresholds"), [(100, (5000, 10, 10)), (2, (700, 10, 10)), (0.5, (100, 5, 5))]
-)
+@pytest.mark.parametrize(("share", "thresholds"), [(100, (5000, 10, 10)), (2, (700, 10, 10)), (0.5, (100, 5, 5))])
 def test_function_runs_under_the_thresholds_of_its_strategy(
     file: Path, share: float, thresholds: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

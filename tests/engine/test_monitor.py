@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import itertools
 import mmap
 import os
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 
 from memx.engine.budget import Budget, Limit
 from memx.engine.levels import MemoryLevel
-from memx.engine.monitor import MemoryMonitor, PeakMeter, ProcessReader, Reading, next_tick, resident
+from memx.engine.monitor import MemoryMonitor, ProcessReader, Reading, next_tick
+from memx.engine.process import PeakMeter, resident
 from memx.errors import SourceNotFound
 from tests.engine.test_budget import V2_MOUNT, Machine
 
@@ -91,7 +93,7 @@ def test_background_thread_fills_a_bounded_history_without_drift() -> None:
     assert not monitor.is_monitoring
     history = monitor.history
     assert len(history) == 10
-    steps = [b.timestamp - a.timestamp for a, b in zip(history, history[1:], strict=False)]
+    steps = [b.timestamp - a.timestamp for a, b in itertools.pairwise(history)]
     assert sum(steps) / len(steps) == pytest.approx(0.02, rel=0.5)
     count = len(monitor.history)
     time.sleep(0.05)
@@ -183,7 +185,7 @@ def test_another_process_is_watched_until_it_ends() -> None:
 
 def test_reader_takes_pressure_swap_and_page_cache_of_the_cgroup(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "0::/a\n", V2_MOUNT)
-    machine.v2("/a", max=str(512 * MIB), current=256 * MIB)
+    machine.v2("/a", most=str(512 * MIB), current=256 * MIB)
     machine.write("proc/self/status", "VmHWM:\t 30 kB\nVmRSS:\t 20 kB\nVmSwap:\t 4 kB\n")
     machine.write("proc/pressure/memory", "some avg10=1.00 avg60=0.00 avg300=0.00 total=0\n")
     reader = ProcessReader(proc=f"{tmp_path}/proc", root=str(tmp_path))

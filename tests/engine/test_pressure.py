@@ -159,7 +159,7 @@ def test_heap_trim_can_be_asked_here() -> None:
 WORK = """
 import gc, logging, resource, sys
 from memx.engine.buffers import MemoryResourcePool
-from memx.engine.monitor import data_size
+from memx.engine.process import data_size
 from memx.engine.pressure import PressureLadder
 from memx.errors import OverMemory
 MIB = 1 << 20
