@@ -1,9 +1,11 @@
 """Specific Character Set (0008,0005): what the bytes of a text mean (PS3.3 C.12.1.1.2, PS3.5 6.1.2).
 
 Where the standard leaves a choice, and for what is out of standard, this does as pydicom does. Bytes that
-the declared character set lacks are kept as backslash escapes.
+the declared character set lacks become marks, which `visible` turns into backslash escapes: after a text was
+split into values, since the separator of values is a backslash.
 """
 
+import codecs
 import re
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -67,12 +69,28 @@ _KEEPS_ESCAPE = {"iso2022_jp", "iso2022_jp_2"}
 _RESET = re.compile(rb"[\t\n\f\r]")
 """Controls that bring the first character set back (PS3.5 6.1.2.5.3)."""
 _PARTS = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
+_MARK = "memx.dicom.mark"
+_MARKS = re.compile("[\udc00-\udcff]")
 _PYTHON_NAME = re.compile(
     r"(utf[-_]?8|latin[-_]?\d|(us[-_]?)?ascii|iso[-_]?8859[-_]\d{1,2}|(windows[-_]|cp)\d{3,4}|koi8[-_][ru]"
     r"|shift[-_]?jis|euc[-_](kr|jp)|gb2312|big5)",
     re.IGNORECASE,
 )
 """Names of Python that some writers put there; never any codec that a file cares to name."""
+
+
+def visible(text: str) -> str:
+    """`text` with a backslash escape for every byte that its character set lacks."""
+    return text if text.isascii() else _MARKS.sub(lambda mark: f"\\x{ord(mark[0]) - 0xDC00:02x}", text)
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_MARK, _mark)
 
 
 def default(raw: bytes) -> str:
@@ -86,8 +104,8 @@ def decoder(values: tuple[str, ...]) -> Decode:
     terms = [re.sub(r"^ISO.2022.IR.|^ISO[^_]IR[^0-9]?|^ISO_IR ", "ISO_IR ", value.strip()) for value in values] or [""]
     if len(terms) > 1:
         terms = terms[:1] if terms[0] in _ALONE else [term for term in terms if term not in _ALONE]
-    codecs = tuple(_codec(term) for term in terms)
-    return default if codecs == (DEFAULT,) else partial(_decode, codecs)
+    names = tuple(_codec(term) for term in terms)
+    return default if names == (DEFAULT,) else partial(_decode, names)
 
 
 def _codec(term: str) -> str:
@@ -102,22 +120,22 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _decode(codecs: tuple[str, ...], raw: bytes) -> str:
+def _decode(names: tuple[str, ...], raw: bytes) -> str:
     if b"\x1b" not in raw:
-        return raw.decode(codecs[0], "backslashreplace")
-    return "".join(_decode_part(codecs, part) for part in _PARTS.findall(raw))
+        return raw.decode(names[0], _MARK)
+    return "".join(_decode_part(names, part) for part in _PARTS.findall(raw))
 
 
-def _decode_part(codecs: tuple[str, ...], part: bytes) -> str:
+def _decode_part(names: tuple[str, ...], part: bytes) -> str:
     """The text of `part`, which may begin with one escape sequence and has no other."""
     if not part.startswith(b"\x1b"):
-        return part.decode(codecs[0], "backslashreplace")
+        return part.decode(names[0], _MARK)
     length = 4 if part[1:3] in (b"$(", b"$)") else 3
     codec = _ESCAPES.get(part[1:length])
-    if codec is None or codec not in (*codecs, DEFAULT):
-        return part.decode(codecs[0], "backslashreplace")
+    if codec is None or codec not in (*names, DEFAULT):
+        return part.decode(names[0], _MARK)
     if codec in _KEEPS_ESCAPE:
-        return part.decode(codec, "backslashreplace")
+        return part.decode(codec, _MARK)
     reset = _RESET.search(part)
     end = reset.start() if reset else len(part)
-    return part[length:end].decode(codec, "backslashreplace") + part[end:].decode(codecs[0], "backslashreplace")
+    return part[length:end].decode(codec, _MARK) + part[end:].decode(names[0], _MARK)

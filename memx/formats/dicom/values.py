@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from memx.formats.dicom.charset import Decode
+from memx.formats.dicom.charset import Decode, visible
 from memx.records import number
 
 Values = list[Any] | None
@@ -43,13 +43,13 @@ def texts(raw: bytes, decode: Decode) -> Values:
     """LO and its like: several texts between backslashes."""
     text = decode(raw)
     if "\\" in text:
-        return [part.rstrip("\0 ") or None for part in text.split("\\")]
-    text = text.rstrip("\0 ")
+        return [visible(part.rstrip("\0 ")) or None for part in text.split("\\")]
+    text = visible(text.rstrip("\0 "))
     return [text] if text else []
 
 
 def _one_text(raw: bytes, decode: Decode) -> Values:
-    text = decode(raw).rstrip("\0 ")
+    text = visible(decode(raw).rstrip("\0 "))
     return [text] if text else []
 
 
@@ -62,8 +62,8 @@ def _names(raw: bytes, decode: Decode) -> Values:
     """PN: component groups stay joined by `=`; empty groups at the end go (PS3.5 6.2.1)."""
     text = decode(raw.rstrip(b"\0 "))
     if "\\" in text:
-        return [part.rstrip("=") or None for part in text.split("\\")]
-    text = text.rstrip("=")
+        return [visible(part.rstrip("=")) or None for part in text.split("\\")]
+    text = visible(text.rstrip("="))
     return [text] if text else []
 
 
