@@ -8,8 +8,8 @@ _memx() {
         --strategy) mapfile -t COMPREPLY < <(compgen -W "aggressive balanced conservative" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --timeout --with-path --schema --no-color -h --help" ;;
-        *) words="--version -h --help" ;;
+        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --timeout --with-path --schema --no-color --help -h" ;;
+        *) words="--version --help -h" ;;
     esac
     if ((COMP_CWORD == 1)); then words="stream $words"; fi
     if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then

@@ -30,20 +30,26 @@ def run() -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the command that `argv` (without the program's name) asks for; its exit status."""
-    if argv == ["--version"]:  # answered before anything is imported
-        from memx import __version__
-
-        print("memx", __version__)
-        return OK
     import warnings
 
     try:
+        if argv == ["--version"]:  # answered before typer is imported
+            return _print_version()
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # a library's remarks are nothing to whoever runs the command
             return _dispatch(argv)
+    except BrokenPipeError:
+        return OK
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _print_version() -> int:
+    from memx import __version__
+
+    print("memx", __version__)
+    return OK
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -55,7 +61,7 @@ def _dispatch(argv: list[str]) -> int:
     from memx.errors import UsageError
 
     try:
-        status = get_command(app).main(argv, prog_name="memx", standalone_mode=False)
+        return get_command(app).main(argv, prog_name="memx", standalone_mode=False) or OK
     except TyperException as exc:
         _say(_in_one_line(exc))
         return USAGE
@@ -69,7 +75,6 @@ def _dispatch(argv: list[str]) -> int:
         return FAILED
     except SystemExit:  # typer's answer to a closed pipe: nobody reads the help any more
         return OK
-    return status or OK
 
 
 def _in_one_line(exc: Exception) -> str:

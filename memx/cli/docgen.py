@@ -249,18 +249,21 @@ def _quoted(text: str) -> str:
 
 def main(argv: list[str]) -> int:
     """Writes the files, or with `--check` compares them; 1 where one differs."""
-    stale = []
-    for path, text in files():
-        target = ROOT / path
+    checking, stale = "--check" in argv, 0
+    wanted = dict(files())
+    there = {path.relative_to(ROOT) for pattern in ("man/memx*.1", "completions/*") for path in ROOT.glob(pattern)}
+    for path in [*wanted, *sorted(there - wanted.keys())]:
+        target, text = ROOT / path, wanted.get(path)
         if target.is_file() and target.read_text(encoding="utf-8") == text:
             continue
-        stale.append(path)
-        if "--check" not in argv:
+        stale += 1
+        print(f"{path} is stale: run make docs" if checking else f"{path} is brought up to date")
+        if not checking and text is None:
+            target.unlink()
+        elif not checking and text is not None:
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
-    for path in stale:
-        print(f"{path} {'is stale: run make docs' if '--check' in argv else 'written'}")
-    return 1 if stale and "--check" in argv else 0
+    return 1 if checking and stale else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds that a run lasts before the table appears."""
 INTERVAL = 0.25
+_BAR = 24
+"""Cells of the progress bar."""
 _LEVEL_STYLE = {"healthy": "green", "moderate": "yellow", "high": "red", "critical": "bold red"}
 
 
@@ -88,7 +90,7 @@ class LiveView:
             console = console or self._console()
             with console.capture() as capture:
                 if self._stream is not None:
-                    console.print(self._table(self._stream))
+                    console.print(self._table(self._stream, console.width))
             drawing = capture.get()
             with self._lock:  # not while drawing: whoever writes records shall not wait for that
                 self._write(_erasing(self._drawn) + drawing)
@@ -101,7 +103,7 @@ class LiveView:
 
         return Console(stderr=True, color_system="auto" if self._color else None, highlight=False, markup=False)
 
-    def _table(self, stream: "Stream") -> "RenderableType":
+    def _table(self, stream: "Stream", width: int) -> "RenderableType":
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -126,15 +128,15 @@ class LiveView:
         table.add_row(*(Text(title, style="dim") for title in cells))
         table.add_row(*map(Text, cells.values()))
         note = [Text(self._note, style="dim")] if self._note else []
-        return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position))
+        return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position, width))
 
-    def _progress(self, path: str, size: int | None, position: int | None) -> "RenderableType":
+    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         known = position is not None and bool(size)
-        bar = ProgressBar(total=size if known else None, completed=position or 0, pulse=not known, width=24)
+        bar = ProgressBar(total=size if known else None, completed=position or 0, pulse=not known, width=_BAR)
         parts = []
         if size and position is not None:
             parts.append(f"{min(1.0, position / size):.0%}")
@@ -144,10 +146,11 @@ class LiveView:
             parts.append(f"of {format_size(size)}")
         seconds = int(time.monotonic() - self._rates.began)
         clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        far = " ".join(parts)
         table = Table.grid(padding=(0, 2))
-        for _ in range(4):
-            table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_row(Text(path), bar, Text(" ".join(parts)), Text(clock, style="dim"))
+        left = Text(path)
+        left.truncate(max(8, width - _BAR - len(far) - len(clock) - 6), overflow="ellipsis")
+        table.add_row(left, bar, Text(far), Text(clock, style="dim"))
         return table
 
     def _write(self, text: str) -> None:

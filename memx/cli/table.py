@@ -1,6 +1,7 @@
 """Records as rows of a table for people: one row a record, each shown as it comes, none kept."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from memx.units import format_size
 _ROOM = 400
 """Characters of a value that are looked at: more than any column shows."""
 _GAP = 2
+_NARROW = re.compile("[\x20-\u02ff\u2010-\u2027\u2580-\u259f]*").fullmatch
+"""Text of which every character surely takes one cell: then Rich, which knows the others, is not needed."""
 _DEEPEST = 8
 """Levels of nesting that are shown by indentation."""
 
@@ -100,7 +103,7 @@ def _pairs(fields: dict[str, Any], *without: str) -> str:
 def _value(record: Record) -> str:
     """The value of `record`, or where it lies when it was not read."""
     if record.get("bulk"):
-        return f"not read: {brief(record.get('length'))} bytes at {brief(record.get('offset'))}"
+        return f"not read, at byte {brief(record.get('offset'))}"
     value = record.get("value")
     return "" if value is None or value == [] else brief(value)
 
@@ -280,7 +283,7 @@ def _spread(columns: tuple[Column, ...], width: int) -> list[int]:
 
 def _cells(text: str) -> int:
     """How many cells of a terminal `text` takes; those of most scripts take one each, of some two."""
-    if text.isascii():
+    if _NARROW(text):
         return len(text)
     from rich.cells import cell_len
 
@@ -291,7 +294,9 @@ def _fit(text: str, width: int, *, right: bool = False) -> str:
     """`text` in exactly `width` cells: filled with spaces, or cut with an ellipsis."""
     taken = _cells(text)
     if taken > width:
+        if taken == len(text):
+            return text[: width - 1] + "…"
         from rich.cells import set_cell_size
 
-        return text[: width - 1] + "…" if taken == len(text) else set_cell_size(text, width - 1) + "…"
+        return set_cell_size(text, width - 1) + "…"
     return " " * (width - taken) + text if right else text + " " * (width - taken)

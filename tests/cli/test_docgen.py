@@ -1,0 +1,81 @@
+"""The pages and completions are those of the commands, and shells can use them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from memx.cli import docgen
+
+
+def test_what_is_committed_is_what_the_commands_say() -> None:
+    assert [str(path) for path, text in docgen.files() if (docgen.ROOT / path).read_text() != text] == []
+
+
+def test_check_finds_what_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(docgen, "ROOT", tmp_path)
+    assert docgen.main(["--check"]) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert docgen.main([]) == 0
+    assert docgen.main(["--check"]) == 0
+    (tmp_path / "man" / "memx-stream.1").write_text("old")
+    (tmp_path / "man" / "memx-gone.1").write_text("of a command that is no more")
+    capsys.readouterr()
+    assert docgen.main(["--check"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "man/memx-stream.1 is stale: run make docs",
+        "man/memx-gone.1 is stale: run make docs",
+    ]
+    assert docgen.main([]) == 0
+    assert sorted(path.name for path in (tmp_path / "man").iterdir()) == ["memx-stream.1", "memx.1"]
+
+
+def test_every_option_is_in_every_file() -> None:
+    texts = {path.name: text for path, text in docgen.files()}
+    stream = next(command for command in docgen.commands() if command.name == "stream")
+    names = [name for flag in stream.flags for name in flag.names if name.startswith("--")]
+    assert len(names) >= 17
+    for name in names:
+        assert name.replace("-", "\\-") in texts["memx-stream.1"]
+        assert name in texts["memx.bash"]
+        assert name in texts["_memx"]
+        assert f"-l {name[2:]}" in texts["memx.fish"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["memx", "st"], ["stream"]),
+        (["memx", "--v"], ["--version"]),
+        (["memx", "stream", "--max"], ["--max-memory", "--max-value-bytes"]),
+        (["memx", "stream", "-f", "n"], ["netcdf"]),
+        (["memx", "stream", "--strategy", ""], ["aggressive", "balanced", "conservative"]),
+        (["memx", "stream", "--limit", ""], []),
+    ],
+)
+def test_bash_completes(words: list[str], offered: list[str]) -> None:
+    script = (
+        f"source {docgen.ROOT}/completions/memx.bash; COMP_WORDS=({' '.join(repr(word) for word in words)}); "
+        f'COMP_CWORD={len(words) - 1}; _memx; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.split() == offered
+
+
+@pytest.mark.oracle("groff")
+def test_the_pages_are_good_roff() -> None:
+    for path, text in docgen.files():
+        if path.suffix == ".1":
+            done = subprocess.run(
+                ["groff", "-man", "-Tutf8", "-ww", "-z"],
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=True,
+            )
+            assert done.stderr == ""

@@ -1,0 +1,151 @@
+"""What the command says of itself, and of calls that are wrong: one line, and status 2."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from memx import __version__
+from memx.cli import main
+from tests.cli.command import memx, records_of
+
+
+def test_version() -> None:
+    for arguments in (("--version",), ("--version", "stream")):
+        done = memx(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"memx {__version__}\n".encode(), b"")
+
+
+def test_help_names_the_commands() -> None:
+    done = memx("--help")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert b"stream" in done.stdout
+    for later in (b"status", b"extract", b"profile", b"gc-tune"):
+        assert later not in done.stdout
+
+
+OPTIONS = (
+    "-o, --output FILE",
+    "-f, --format NAME",
+    "--table / --json",
+    "--limit N",
+    "--select PATTERN",
+    "--max-memory SIZE",
+    "--strategy",
+    "--chunk-size SIZE",
+    "--max-value-bytes SIZE",
+    "--frame-length N",
+    "--hop-length N",
+    "--timeout SECONDS",
+    "--with-path",
+    "--schema",
+    "--no-color",
+)
+
+
+def test_help_names_every_option() -> None:
+    done = memx("stream", "--help")
+    assert done.returncode == 0
+    assert [option for option in OPTIONS if option not in done.stdout.decode()] == []
+
+
+def test_nothing_asked_for_is_answered_with_the_help() -> None:
+    done = memx()
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert b"Usage: memx" in done.stderr
+
+
+def test_schema_is_the_packages_own() -> None:
+    done = memx("stream", "--schema")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["$schema"].startswith("https://json-schema.org/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("strem",), "Did you mean 'stream'?"),
+        (("stream",), "SOURCE"),
+        (("stream", "--limt", "3", "x"), "--limit"),
+        (("stream", "--limit", "-1", "x"), "--limit"),
+        (("stream", "--limit", "many", "x"), "--limit"),
+        (("stream", "-f", "fit", "x"), "did you mean fits?"),
+        (("stream", "--format", "quux", "x"), "choose from dicom, "),
+        (("stream", "--chunk-size", "3Q", "x"), "64K"),
+        (("stream", "--chunk-size", "0", "x"), "at least 1"),
+        (("stream", "--max-memory", "much", "x"), "2GiB"),
+        (("stream", "--max-value-bytes", "-1", "x"), "64K"),
+        (("stream", "--timeout", "0", "x"), "seconds"),
+        (("stream", "--timeout", "nan", "x"), "seconds"),
+        (("stream", "--frame-length", "0", "x"), "--frame-length"),
+        (("stream", "--hop-length", "0", "x"), "--hop-length"),
+        (("stream", "--strategy", "bold", "x"), "'aggressive', 'balanced', 'conservative'"),
+        (("stream", "--color", "x"), "--no-color"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(list(arguments)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("memx: ")
+    assert said in err
+
+
+def test_wrong_usage_leaves_the_output_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text("kept\n")
+    assert main(["stream", "-f", "quux", "-o", str(kept), str(kept)]) == 2
+    assert kept.read_text() == "kept\n"
+
+
+def test_a_source_is_never_the_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "scan.bin"
+    source.write_bytes(b"dear")
+    (tmp_path / "again").symlink_to(source)
+    assert main(["stream", "-o", str(tmp_path / "again"), str(source)]) == 2
+    assert source.read_bytes() == b"dear"
+    assert "destroy" in capsys.readouterr().err
+
+
+def test_a_message_shows_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "-f", "\x1b[31m", "x"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_options_reach_the_stream(tmp_path: Path) -> None:
+    source = tmp_path / "data.bin"
+    source.write_bytes(bytes(range(256)) * 16)
+    done = memx("stream", "--chunk-size", "1K", "--limit", 2, "--with-path", "--select", "chunk", source)
+    file, first, second, end = records_of(done.stdout)
+    assert done.returncode == 0
+    assert [first["length"], second["offset"], end["records"], end["status"]] == [1024, 1024, 2, "complete"]
+    assert "--limit" in end["reason"]
+    assert {record["source"] for record in (file, first, second, end)} == {str(source)}
+
+
+def test_strategy_is_told(tmp_path: Path) -> None:
+    source = tmp_path / "data.bin"
+    source.write_bytes(b"abc")
+    done = memx("stream", "--strategy", "conservative", "-f", "binary", source)
+    assert records_of(done.stdout)[0]["strategy"] == "conservative"
+
+
+def test_limit_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "data.bin"
+    source.write_bytes(b"abc")
+    file, end = records_of(memx("stream", "--limit", 0, source).stdout)
+    assert (file["type"], end["type"], end["records"]) == ("file", "end", 0)
+
+
+@pytest.mark.slow
+def test_max_memory_and_timeout_run_in_a_worker(tmp_path: Path) -> None:
+    source = tmp_path / "data.bin"
+    source.write_bytes(b"abc" * 1000)
+    done = memx("stream", "--max-memory", "512M", "--timeout", "30", source)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [record["type"] for record in records_of(done.stdout)] == ["file", "chunk", "digest", "end"]
