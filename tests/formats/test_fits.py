@@ -286,6 +286,12 @@ class TestStreaming:
         data = primary() + header(*IMAGE, "NAXIS   = 0", "EXTNAME = 'one &'", "CONTINUE  'two'")
         assert hdus(read(data))[1]["name"] == "one two"
 
+    def test_structure_is_known_though_values_are_not_wanted(self, tmp_path: Path) -> None:
+        path = samples.build(tmp_path)
+        assert hdus(read(path, max_value_bytes=1)) == hdus(read(path))
+        data = primary() + header(*IMAGE, "NAXIS   = 0", "EXTNAME = 'one &'", "CONTINUE  'two'")
+        assert hdus(read(data, max_value_bytes=1))[1]["name"] == "one two"
+
     def test_a_column_name_per_field_is_bounded(self) -> None:
         long = [
             card for n in range(1, 1000) for card in (f"TTYPE{n:<3}= 'a&'", *["CONTINUE  '" + "x" * 60 + "&'"] * 30)

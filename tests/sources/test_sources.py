@@ -268,7 +268,7 @@ class TestNamedPipe:
 class TestFileObjects:
     def test_they_stay_the_callers(self) -> None:
         for file in (io.BytesIO(DATA), io.BufferedReader(Dribble(DATA))):
-            open_source(file).close()  # type: ignore[arg-type]  # a BufferedReader is as good as a BinaryIO
+            open_source(file).close()
             assert not file.closed
 
     def test_one_that_is_owned_is_closed(self) -> None:

@@ -19,6 +19,8 @@ _PLAIN = re.compile(
     r" *(?:/ *([ -~]*))?\Z"
 )
 """What nearly every card looks like: keyword; string, logical, integer, real; comment. A short cut, no more."""
+_NAME = 1 << 10
+"""Strings of this length are known to memx, though it may not be wanted to say them: names of HDUs and columns."""
 _COMMENTARY = {"", "COMMENT", "HISTORY"}
 _STRING = re.compile(r"'([^']*(?:''[^']*)*)' *(?:/(.*))?\Z", re.DOTALL)
 _LAST_QUOTE = re.compile(r"' *(?:/|\Z)")
@@ -138,7 +140,7 @@ def _real(digits: str, least: type[int] | type[float] = int) -> int | float | st
 
 
 class LongString:
-    """A string that goes on over CONTINUE cards (section 4.2.1.2). Of more than `limit` characters none is kept.
+    """A string that goes on over CONTINUE cards (section 4.2.1.2). One of more than `limit` characters is bulk.
 
     `first` is the image of the card that begins it, at `offset` of the file. `open` tells whether its last
     ampersand promises more.
@@ -149,6 +151,7 @@ class LongString:
         self._comments: list[str] = []
         self._length = 0
         self._limit = limit
+        self._kept = max(limit, _NAME)
         self._cards = 0
         self.open = False
         self._offset = offset
@@ -159,14 +162,22 @@ class LongString:
         """Whether the CONTINUE card `image` goes on with the string; then it is part of it."""
         return self._begun and self._add(image[8:].strip())
 
+    @property
+    def joined(self) -> bool:
+        """Whether the string has more than its first card."""
+        return self._cards > 1
+
     def into(self, record: dict[str, Any]) -> dict[str, Any]:
         """The `record` of its first card with the whole of the string, or with where that lies."""
-        if self._cards < 2:
+        if not self.joined:
             return record
         if self._length > self._limit:
             return bulk(record, self._offset + self._begins, self._cards * CARD - self._begins)
-        string = restored(unquoted("".join(self._pieces)))
-        return record | {"value": string, "comment": restored(" ".join(self._comments))}
+        return record | {"value": self.value(), "comment": restored(" ".join(self._comments))}
+
+    def value(self) -> str | None:
+        """The whole string; None of one that is too long."""
+        return None if self._length > self._kept else restored(unquoted("".join(self._pieces)))
 
     def _add(self, field: str | None) -> bool:
         parts = field and split_string(field)
@@ -177,7 +188,7 @@ class LongString:
         piece = piece.removesuffix("&")
         self._cards += 1
         self._length += len(piece) + len(comment)
-        if self._length <= self._limit:
+        if self._length <= self._kept:
             self._pieces.append(piece)
             self._comments += [comment] if comment else []
         return True

@@ -107,13 +107,12 @@ class Header:
 
     def _known(self, record: Record, long: LongString | None, offset: int) -> Record:
         """The whole record of the card at `offset`; what it says of the HDU is kept."""
+        keyword, value = record["keyword"], record["value"]
         if long is not None:
-            record = long.into(record)
-        elif self._limit < CARD and isinstance(record["value"], str) and len(record["value"]) > self._limit:
+            record, value = long.into(record), long.value() if long.joined else value
+        elif self._limit < CARD and isinstance(value, str) and len(value) > self._limit:
             record = bulk(record, offset + 8, CARD - 8)
-        keyword = record["keyword"]
         if keyword.rstrip(_DIGITS) in STRUCTURAL and keyword not in self.kept:
-            value = record.get("value")
             self._room -= len(value) + CARD if isinstance(value, str) else CARD
             if self._room > 0:
                 self.kept[keyword] = value
