@@ -114,7 +114,7 @@ def _broadcast_tags(source: Source, chunk: Chunk, found: Tags) -> None:
     for name, at, length in _BROADCAST:
         if fixed[at]:
             found.add(source, name, chunk.offset + at, length)
-    found.tags["time_reference"] = str(int.from_bytes(fixed[338:346], "little")))
+    found.put("time_reference", str(int.from_bytes(fixed[338:346], "little")))
     if fixed[346] >= 1 and any(fixed[348:412]):
         umid = fixed[348:412] if any(fixed[380:412]) else fixed[348:380]
         found.put("umid", "0x" + umid.hex().upper())
