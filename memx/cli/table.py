@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ _ROOM = 400
 _GAP = 2
 _NARROW = re.compile("[\x20-\u02ff\u2010-\u2027\u2580-\u259f]*").fullmatch
 """Text of which every character surely takes one cell: then Rich, which knows the others, is not needed."""
+_LINES = 8
+"""Lines of one row at most."""
 _DEEPEST = 8
 """Levels of nesting that are shown by indentation."""
 
@@ -31,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of one row; where they are fewer than the columns, the last has all the room that is left."""
+    """The cells of one row; where they are fewer than the columns, the last has all the room left, and wraps."""
 
     cells: tuple[str, ...]
     style: str = ""
@@ -181,6 +183,10 @@ def _chunk(record: Record) -> Row:
     return Row((*numbers, f"{entropy:.4f}", _bar(entropy / 8, 16)))
 
 
+def _digest(record: Record) -> Row:
+    return Row(("sha256", brief(record["sha256"])), "bold")
+
+
 def _error(record: Record) -> Row:
     where = f" (at byte {record['offset']:,})" if record.get("offset") is not None else ""
     return Row((f"{record['code']}: {brief(record['message'])}{where}",), "red")
@@ -204,6 +210,7 @@ _ROWS: dict[str, Callable[[Record], Row]] = {
     "stream": _stream,
     "packet": _packet,
     "chunk": _chunk,
+    "digest": _digest,
     "error": _error,
 }
 _STATUS_STYLE = {"complete": "green", "truncated": "yellow", "failed": "red"}
@@ -228,9 +235,9 @@ class TableView:
         if kind == "file":
             yield from self._begin(record)
         elif kind == "end":
-            yield self._end(record)
+            yield from self._end(record)
         else:
-            yield self._row(_ROWS.get(kind, _anything)(record))
+            yield from self._row(_ROWS.get(kind, _anything)(record))
 
     def _begin(self, file: Record) -> Iterator[str]:
         self._columns = COLUMNS.get(file["format"] or "", _ANY)
@@ -246,31 +253,41 @@ class TableView:
             *(["copied to disk first"] if file.get("spooled") else []),
         ]
         about = "  " + " · ".join(facts)
-        path = _fit(safe_text(file["path"]), max(8, self._width - _cells(about))).rstrip()
+        path, room = safe_text(file["path"]), max(8, self._width - _cells(about))
+        if _cells(path) > room:  # its end tells more than its beginning
+            path = "…" + _fit(path[::-1], room - 1).rstrip("…")[::-1]
         yield self._paint(path, "bold") + self._paint(about, "dim")
         yield self._paint(self._join([column.title for column in self._columns]), "underline cyan")
 
-    def _end(self, end: Record) -> str:
-        metrics = end["metrics"]
+    def _end(self, end: Record) -> Iterator[str]:
+        metrics, status = end["metrics"], end["status"]
         facts = f"{end['records']:,} records · {metrics['elapsed_s']:.3f} s · {format_size(metrics['bytes_read'])} read"
-        peak = f"peak {format_size(metrics['peak_rss'])}"
         reason = f" · {safe_text(end['reason'])}" if end["reason"] else ""
-        status = self._paint(end["status"], _STATUS_STYLE[end["status"]])
-        return status + _fit(f" · {facts} · {peak}{reason}", max(20, self._width - len(end["status"]))).rstrip()
+        text = f"{status} · {facts} · peak {format_size(metrics['peak_rss'])}{reason}"
+        first, *more = _wrapped(text, self._width)
+        yield self._paint(status, _STATUS_STYLE[status]) + first[len(status) :]
+        yield from more
 
-    def _row(self, row: Row) -> str:
-        line = self._join(row.cells)
-        return self._paint(line, row.style) if row.style else line
+    def _row(self, row: Row) -> Iterator[str]:
+        last = len(row.cells) - 1
+        lines = [row.cells]
+        if last + 1 < len(self._columns):
+            room = self._width - sum(self._widths[:last]) - _GAP * last
+            blank = ("",) * last
+            lines = [
+                (*(blank if at else row.cells[:last]), part) for at, part in enumerate(_wrapped(row.cells[last], room))
+            ]
+        for cells in lines:
+            line = self._join(cells)
+            yield self._paint(line, row.style) if row.style else line
 
-    def _join(self, cells: tuple[str, ...] | list[str]) -> str:
-        last = len(cells) - 1
-        parts = []
-        for at, (cell, column, width) in enumerate(zip(cells, self._columns, self._widths, strict=False)):
-            if at == last:
-                left = self._width - sum(self._widths[:at]) - _GAP * at
-                parts.append(_fit(cell, width if last == len(self._columns) - 1 else left, right=column.right))
-            else:
-                parts.append(_fit(cell, width, right=column.right and last > 1))
+    def _join(self, cells: Sequence[str]) -> str:
+        parts = [
+            _fit(cell, width, right=column.right)
+            for cell, column, width in zip(cells, self._columns, self._widths, strict=False)
+        ]
+        if len(cells) < len(self._columns):
+            parts[-1] = cells[-1]
         return (" " * _GAP).join(parts).rstrip()
 
 
@@ -300,3 +317,16 @@ def _fit(text: str, width: int, *, right: bool = False) -> str:
 
         return set_cell_size(text, width - 1) + "…"
     return " " * (width - taken) + text if right else text + " " * (width - taken)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken between words; at most `_LINES`."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and _cells(longer) > width:
+            lines.append(line.rstrip())
+            longer = word
+        line = longer if _cells(longer) <= width else _fit(longer, width)
+    lines.append(line.rstrip())
+    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], _fit(lines[_LINES - 1], width - 1).rstrip() + "…"]

@@ -76,7 +76,7 @@ def on_terminal(
             if when is not None and when(shown.decode("utf-8", "replace")):
                 when = None
                 process.send_signal(signals)
-        return process.wait(timeout=10), shown.decode("utf-8").replace("\r\n", "\n")
+        return process.wait(timeout=10), shown.decode("utf-8", "replace").replace("\r\n", "\n")
     finally:
         process.kill()
         process.wait()

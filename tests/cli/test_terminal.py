@@ -20,7 +20,7 @@ def test_a_table_on_a_terminal(tmp_path: Path) -> None:
     status, shown = on_terminal("stream", random_bytes(tmp_path, 5000))
     assert status == 0
     lines = CONTROL.sub("", shown).splitlines()
-    assert [line.split()[0] for line in lines if line.strip()][1:] == ["index", "0", "digest", "complete"]
+    assert [line.split()[0] for line in lines if line.strip()][1:] == ["index", "0", "sha256", "complete"]
     assert all(len(line) <= 80 for line in lines[1:])
     assert "\x1b[32m" in shown
 
