@@ -9,7 +9,7 @@ _TYPES = {
     "fits": {"card", "hdu"},
     "hdf5": {"group", "dataset", "datatype", "link"},
     "netcdf": {"group", "dimension", "variable", "type"},
-    "audio": {"stream", "frame"},
+    "audio": {"stream", "chapter", "frame"},
     "video": {"stream", "chapter", "packet"},
     "binary": {"chunk", "digest"},
     None: set(),
@@ -86,22 +86,27 @@ def _netcdf(records: Sequence[Record], complete: bool) -> Iterator[str]:
 
 
 def _audio(records: Sequence[Record], complete: bool) -> Iterator[str]:
-    """A stream, then its frames, counted from 0, each with one number a channel."""
-    channels, index, time = None, 0, -1.0
-    for record in records:
-        if record["type"] == "stream":
-            channels, index, time = record["channels"], 0, -1.0
-        elif channels is None:
-            yield "a frame before its stream"
-        else:
-            if record["index"] != index or record["time_s"] <= time:
-                yield f"frame {record['index']} at {record['time_s']} s where frame {index} was due"
-                return
-            if len(record["rms"]) != channels:
-                yield f"frame {index} has {len(record['rms'])} numbers for {channels} channels"
-            index, time = index + 1, record["time_s"]
-    if complete and channels is None:
+    """The streams, then their frames, each stream's counted from 0, with one number a channel."""
+    streams = {record["index"]: record for record in records if record["type"] == "stream"}
+    last: dict[int, tuple[int, float]] = {}
+    if complete and not streams:
         yield "no stream"
+    for record in records:
+        if record["type"] != "frame":
+            if last:
+                yield f"a {record['type']} after the first frame"
+            continue
+        here = record.get("stream_index", next(iter(streams), None))
+        if here not in streams or ("stream_index" not in record and len(streams) > 1):
+            yield f"a frame of stream {here}, one of {list(streams)}"
+            return
+        index, time = last.get(here, (-1, -1.0))
+        if record["index"] != index + 1 or record["time_s"] <= time:
+            yield f"frame {record['index']} at {record['time_s']} s where frame {index + 1} was due"
+            return
+        if len(record["rms"]) != streams[here]["channels"]:
+            yield f"frame {index} has {len(record['rms'])} numbers for {streams[here]['channels']} channels"
+        last[here] = record["index"], record["time_s"]
 
 
 def _video(records: Sequence[Record], complete: bool) -> Iterator[str]:
