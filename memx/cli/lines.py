@@ -43,6 +43,8 @@ class LineWriter:
         self._convert = convert
         self._around = around
         self._batch = bytearray()
+        self.batch = BATCH
+        """Bytes of lines that are gathered before they are written."""
         self._half = 0  # bytes of a line whose end is not written yet
         self._lock = threading.Lock()
         self._something, self._closing = threading.Event(), threading.Event()
@@ -53,7 +55,7 @@ class LineWriter:
         """Takes `block`, whole lines, to be written soon."""
         with self._lock:
             self._batch += self._convert(block) if self._convert else block
-            if len(self._batch) >= BATCH:
+            if len(self._batch) >= self.batch:
                 self._flush()
             elif not self._something.is_set():
                 self._something.set()

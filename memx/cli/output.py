@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memx.cli.interrupt import Interrupts
-from memx.cli.lines import LineWriter, OutputBroke
+from memx.cli.lines import BATCH, LineWriter, OutputBroke
 from memx.cli.text import safe_json
 from memx.engine.streaming import Stream
 from memx.errors import UsageError
@@ -56,6 +56,7 @@ def emit(streams: Sequence[Stream], options: OutputOptions) -> bool:
         for stream in streams:
             blocks = _rows(stream, table, interrupts) if table else interrupts.guard(stream.lines())
             for block in _watched(stream, blocks, view) if view else blocks:
+                writer.batch = stream.write_batch or BATCH
                 writer.write(block)
         return all(stream.status == "complete" for stream in streams)
 

@@ -106,6 +106,8 @@ def _value(record: Record) -> str:
     """The value of `record`, or where it lies when it was not read."""
     if record.get("bulk"):
         return f"not read, at byte {brief(record.get('offset'))}"
+    if "inline_binary" in record:
+        return brief({"inline_binary": record["inline_binary"]})
     value = record.get("value")
     return "" if value is None or value == [] else brief(value)
 

@@ -1,0 +1,138 @@
+"""`make demo`: one real file of each format through the real command, and two that fit no memory.
+
+Run as `python -m tests.demo [FOLDER]`; without a folder the files go to a temporary one.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from memx.formats import format_names
+from memx.units import format_size
+
+SHOWN = 5
+"""Records of each file that are shown."""
+GIANTS = ("dicom", "fits", "hdf5", "netcdf")
+"""Formats of which a file of 100 GiB is read in a moment: what makes it large is never touched."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `memx stream` made of one file."""
+
+    path: Path
+    lines: list[str]
+    """The first ones."""
+    end: dict[str, Any]
+    format: str
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Its row of the last table."""
+        metrics = self.end["metrics"]
+        return (
+            self.format,
+            self.path.name,
+            format_size(self.path.stat().st_size),
+            f"{self.end['records']:,}",
+            self.end["status"],
+            f"{metrics['elapsed_s']:.3f} s",
+            format_size(metrics["bytes_read"]),
+            format_size(metrics["peak_rss"]),
+        )
+
+
+def real_file(name: str, folder: Path) -> Path:
+    """A file of the format `name`: a scan that pydicom brings along, else one that the format's own library writes."""
+    found = importlib.util.find_spec("pydicom") if name == "dicom" else None
+    if found is not None and found.origin is not None:
+        scan = Path(found.origin).parent / "data" / "test_files" / "CT_small.dcm"
+        if scan.is_file():
+            return scan
+    build: Callable[[Path], Path] = importlib.import_module(f"tests.samples.{name}").build
+    return build(folder)
+
+
+def stream(path: Path) -> Run:
+    """Runs `memx stream` on `path`."""
+    command = [sys.executable, "-m", "memx", "stream", str(path)]
+    first: list[str] = []
+    line = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if len(first) < SHOWN + 1:
+                first.append(line.rstrip("\n"))
+    end = json.loads(line)
+    return Run(path, first, end, json.loads(first[0])["format"])
+
+
+def show(console: Console, run: Run) -> None:
+    """The command as it would be typed, and its first lines."""
+    console.print(Text.assemble(("$ ", "dim"), ("memx stream ", "bold"), (run.path.name, "bold cyan")))
+    for line in run.lines:
+        text = Text(line if line.isprintable() else ascii(line)[1:-1], no_wrap=True)
+        text.truncate(console.width, overflow="ellipsis")
+        console.print(text, style="dim" if line.startswith('{"type":"file"') else "")
+    left = run.end["records"] + 1 - len(run.lines)
+    if left > 0:
+        console.print(f"... {left:,} more", style="dim")
+    console.print()
+
+
+def table_of(title: str, runs: Sequence[Run]) -> Table:
+    """What each run took."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("format", "file", "size", "records", "status", "time", "read", "peak memory"):
+        right = heading in ("size", "records", "time", "read", "peak memory")
+        table.add_column(heading, justify="right" if right else "left", header_style="cyan", no_wrap=True)
+    for run in runs:
+        table.add_row(*run.row)
+    return table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Shows all; 1 where a file did not come to its complete end."""
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+    with tempfile.TemporaryDirectory(prefix="memx-demo-") as temporary:
+        folder = Path(arguments[0] if arguments else temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        runs = []
+        for name in sorted(format_names(), key=lambda name: (name == "binary", name)):
+            run = stream(real_file(name, folder))
+            show(console, run)
+            runs.append(run)
+        console.print(table_of("One file of each format, through the real command", runs))
+        console.print()
+        giants = [stream(path) for path in made_giants(folder)]
+        console.print(table_of("The same with files that no memory holds", giants))
+    return 0 if all(run.end["status"] == "complete" for run in (*runs, *giants)) else 1
+
+
+def made_giants(folder: Path) -> list[Path]:
+    """Sparse files: they take no disk, where the file system knows holes."""
+    giants = []
+    for name in GIANTS:
+        try:
+            module = importlib.import_module(f"tests.samples.{name}")
+            giants.append(module.build_giant(folder))
+        except OSError:  # a file system that has no holes, or bounds the size of a file
+            continue
+    return giants
+
+
+if __name__ == "__main__":
+    os.environ.pop("MEMX_DEBUG", None)
+    sys.exit(main(sys.argv[1:]))
