@@ -397,6 +397,18 @@ def test_element_longer_than_its_sequence() -> None:
     assert records[-3]["bulk"] is True
 
 
+def test_items_that_lie() -> None:
+    code, last = W.element(0x00080100, "SH", "X"), W.element(0x00100020, "LO", "1")
+    items = W.mark(0xFFFEE000, 500) + code + W.item(code)
+    for head in (W.header(0x00081115, "SQ", len(items)), W.header(0x00081115, "SQ", UNDEFINED)):
+        tail = W.mark(0xFFFEE0DD) if head.endswith(b"\xff" * 4) else b""
+        records, error = read(file(head + items + tail + last))
+        assert error is None
+        assert any(record["type"] == "error" for record in records)
+        elements = places([record for record in records[5:] if record["type"] == "element"])
+        assert elements == ["00081115", "00081115[0].00080100", "00081115[1].00080100", "00100020"]
+
+
 def test_delimiters_in_odd_places() -> None:
     last = W.element(0x00100020, "LO", "1")
     code = W.element(0x00080100, "SH", "X")

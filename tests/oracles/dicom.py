@@ -29,7 +29,12 @@ def disagreements(path: str | Path, records: list[dict[str, Any]]) -> list[str]:
     elements = [record for record in records if record["type"] == "element"]
     ours = {(record.get("parent", ""), record["tag"]): record for record in elements}  # of twins the last, as pydicom
     faults = [record for record in records if record["type"] == "error"]
-    differences = [f"{key}: memx has it, pydicom lacks it" for key in ours if whole and key not in theirs]
+    closed = tuple(f"{'.'.join(filter(None, key))}[" for key, (element, _) in theirs.items() if element is None)
+    differences = [
+        f"{key}: memx has it, pydicom lacks it"
+        for key in ours
+        if whole and key not in theirs and not key[0].startswith(closed)
+    ]
     order = {key: index for index, key in enumerate(theirs)}
     reached = max((order.get(key, -1) for key in ours), default=-1)
     for key, (element, offset) in theirs.items():
@@ -73,7 +78,7 @@ def _walk(dataset: Any, parent: str, sizes: dict[Key, int]) -> Iterator[tuple[st
     for tag in sorted(dataset.keys()):
         raw = dataset.get_item(tag)
         name = f"{tag:08X}"
-        if int(tag) in DELIMITERS or (int(tag) == 0 and isinstance(raw, RawDataElement) and not raw.length):
+        if int(tag) in DELIMITERS or (int(tag) == 0 and not raw.value):
             continue  # a delimiter without a sequence, or padding: no element
         if isinstance(raw, RawDataElement):
             sizes[parent, name] = raw.length

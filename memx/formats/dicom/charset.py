@@ -95,7 +95,7 @@ codecs.register_error(_MARK, _mark)
 
 def default(raw: bytes) -> str:
     """`raw` as text of the default character repertoire."""
-    return raw.decode(DEFAULT)
+    return raw.decode(DEFAULT) if b"\x1b" not in raw else _decode((DEFAULT,), raw)
 
 
 @lru_cache(maxsize=64)

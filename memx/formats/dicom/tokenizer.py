@@ -44,13 +44,14 @@ class Level:
     with what is known around it.
     """
 
-    __slots__ = ("bound", "creators", "decode", "end", "entries", "parent", "signed", "syntax")
+    __slots__ = ("bound", "creators", "decode", "defined", "end", "entries", "parent", "signed", "syntax")
 
     def __init__(self, syntax: Syntax, decode: Decode = charset.default) -> None:
         self.syntax = syntax
         self.decode = decode
         self.parent = ""
         self.end = self.bound = math.inf
+        self.defined = False
         self.signed = False
         self.entries: int | None = None
         self.creators: dict[int, str] = {}
@@ -167,6 +168,7 @@ class Tokenizer:
             level = run.level.item(self._item_syntax(run.level.syntax), f"{run.path}[{run.count}]")
             level.end = run.end if length == UNDEFINED else min(run.end, here + 8 + length)
             level.bound = run.bound
+            level.defined = length != UNDEFINED
             run.count += 1
             self._stack.append(level)
         elif tag == SEQUENCE_END:
@@ -222,7 +224,9 @@ class Tokenizer:
         if len(self._stack) > 1:
             if tag == ITEM_END:
                 cursor.index += 8
-            # else the delimiter of this item is missing, and the sequence sees to this one
+            elif level.defined:
+                self._complain(f"item {level.parent} is longer than what it holds", cursor.tell())
+            # without its delimiter an item ends here too, and the sequence sees to this one
             self._stack.pop()
             return
         length = level.syntax.item(cursor.buffer, cursor.index)[1]
