@@ -18,7 +18,21 @@ from memx.records import MAX_LINE, encode
 from memx.sources import open_source
 from memx.sources.stream import ForwardStream, SeekableStream
 from tests.oracles.dicom import disagreements
-from tests.samples.dicom import BIG, DEFLATED, EXPLICIT, IMPLICIT, JPEG, UNDEFINED, Writer, build, data_set, file, meta
+from tests.samples.dicom import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG,
+    UNDEFINED,
+    Writer,
+    build,
+    build_giant,
+    build_small,
+    data_set,
+    file,
+    meta,
+)
 
 W = Writer()
 I = Writer(IMPLICIT)  # noqa: E741 - the counterpart of W
@@ -489,3 +503,13 @@ def test_detection_without_prefix(head: bytes, suffix: str, expected: bool) -> N
     from memx.formats.signatures import is_dicom
 
     assert is_dicom(head, suffix) is expected
+
+
+def test_giant_is_stepped_over(tmp_path: Path) -> None:
+    with open_source(build_giant(tmp_path)) as source:
+        records = list(DicomStreamReader(source))
+    assert source.bytes_read < 1 << 18
+    small = list(DicomStreamReader().stream(build_small(tmp_path)))
+    assert [record | {"offset": 0} for record in records] == [record | {"offset": 0} for record in small]
+    assert records[-2]["fragments"] == 50
+    assert records[-1]["offset"] > 100 << 30
