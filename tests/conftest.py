@@ -47,8 +47,8 @@ def unchanged_world() -> Iterator[None]:
     before = _world()
     yield
     after = _world()
-    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
-    assert not changed, f"the test changed the process it ran in: {changed}"
+    changed = [line for name in before for line in _differences(name, before[name], after[name])]
+    assert not changed, "the test changed the process it ran in:\n" + "\n".join(changed)
 
 
 def _world() -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _world() -> dict[str, Any]:
         "gc.get_freeze_count": gc.get_freeze_count(),
         # Hypothesis counts the collector's time, once it has run
         "gc.callbacks": [repr(call) for call in gc.callbacks if not _module(call).startswith("hypothesis")],
-        "os.environ": {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        "os.environ": {name: text for name, text in os.environ.items() if name not in _NOT_OURS},
         "os.getcwd": os.getcwd(),
         "signals": {name: signal.getsignal(getattr(signal, name)) for name in _SIGNALS},
         "threads": sorted(thread.name for thread in threading.enumerate()),
@@ -68,6 +68,17 @@ def _world() -> dict[str, Any]:
     }
 
 
+def _differences(name: str, before: Any, after: Any) -> Iterator[str]:
+    if isinstance(before, dict):
+        for key in sorted(before.keys() | after.keys(), key=str):
+            if before.get(key) != after.get(key):
+                yield f"{name}[{key!r}]: {before.get(key)!r}, then {after.get(key)!r}"
+    elif before != after:
+        yield f"{name}: {before!r}, then {after!r}"
+
+
+_NOT_OURS = {"PYTEST_CURRENT_TEST", "HDF5_PLUGIN_PATH"}
+"""Variables of pytest, and of netCDF4, which sets its own where it is imported."""
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGCHLD", "SIGUSR1", "SIGUSR2")
 
 

@@ -8,6 +8,7 @@ import csv
 import importlib
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +71,7 @@ def test_file(case: Case) -> None:
     if records[0]["reader"] == "direct":
         # a library's reader takes a process of its own; the same bytes twice is shown for those by their samples
         faults += ["not the same bytes twice"] * (comparable(read(case.path)) != comparable(records))
-    if case.format is not None and records[0]["format"] != case.format and case.path.stat().st_size:
+    if case.format is not None and not same_format(case, records[0]["format"]):
         faults.append(f"the format is {records[0]['format']}, not {case.format}")
     faults += disagreements(case.path, records)
     deviation = DEVIATIONS.get(case.name)
@@ -82,6 +83,23 @@ def test_file(case: Case) -> None:
     assert len(meant) == len(faults), summary(records, [fault for fault in faults if fault not in meant])
 
 
+def same_format(case: Case, found: str) -> bool:
+    """Whether memx found what the index says; what holds no moving picture is audio, an empty file is binary."""
+    if not case.path.stat().st_size:
+        return found == "binary"
+    if {found, case.format} == {"audio", "video"}:
+        return (found == "video") == shows_pictures(case.path)
+    return found == case.format
+
+
+def shows_pictures(path: Path) -> bool:
+    """Whether FFmpeg finds a moving picture in it, and no cover alone."""
+    import av
+
+    with av.open(str(path)) as container:
+        return any(not stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video)
+
+
 def read(path: Path) -> list[Record]:
     return list(Stream(path).records())
 
@@ -89,10 +107,25 @@ def read(path: Path) -> list[Record]:
 def disagreements(path: Path, records: list[Record]) -> list[str]:
     """What the oracle of the format that memx found says against `records`."""
     oracle = importlib.import_module(f"tests.oracles.{records[0]['format']}")
+    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
     try:
-        return list(oracle.disagreements(str(path), records))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a library remarks is no reason for it not to read on
+            return list(oracle.disagreements(str(path), records))
     except NotReadable:
         return []
+    finally:
+        if before is not None:
+            close_all_but(before)
+
+
+def close_all_but(known: set[str]) -> None:
+    """Closes what a library left open when it gave up."""
+    for name in set(os.listdir("/proc/self/fd")) - known:
+        try:
+            os.close(int(name))
+        except OSError:
+            pass  # the one that listed the folder
 
 
 def summary(records: list[Record], faults: list[str]) -> str:
