@@ -1,0 +1,1 @@
+"""What memx is about: memory. Knows no format and no terminal."""

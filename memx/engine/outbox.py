@@ -35,6 +35,8 @@ class Outbox:
         self._memory = mmap.mmap(memory, _ROOM)
         self._pipe = pipe
         self._base = self._length = 0
+        self.batch = BATCH
+        """Bytes that are gathered before they are written, at most `BATCH`."""
 
     def put(self, line: bytes) -> None:
         """Says `line`, at most `MAX_LINE` bytes: from here on it is not lost."""
@@ -42,7 +44,7 @@ class Outbox:
         self._memory[begin : begin + len(line)] = line
         self._length += len(line)
         _HEADER.pack_into(self._memory, 0, self._base, self._length)
-        if self._length >= BATCH:
+        if self._length >= self.batch:
             self.flush()
 
     def flush(self) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from memx.engine.budget import available_memory
+from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.process import PeakMeter, bytes_read_by_process
+from memx.engine.reading import ReadingMemory
 from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
 from memx.formats import Format
@@ -19,6 +21,7 @@ from memx.sources import LocalFile, Source
 
 CHUNK_LENGTH = 1 << 20
 FRAME_LENGTH = 2048
+_RECORDS_A_LOOK = 32
 DEBUG = "MEMX_DEBUG"
 """Where this variable is set, an unforeseen error is raised with its traceback."""
 
@@ -44,10 +47,12 @@ class StreamOptions:
     timeout: float | None = None
     """Seconds for one source; the reading then runs in a worker that can be stopped."""
 
-    def for_reader(self, plan: StrategyPlan) -> ReadOptions:
-        """What a reader is told under `plan`."""
+    def for_reader(self, plan: StrategyPlan, memory: ReadingMemory) -> ReadOptions:
+        """What a reader is told under `plan`; its buffers are lent by `memory`."""
         return ReadOptions(
             chunk_size=plan.chunk_size,
+            current_chunk_size=memory.current_chunk_size,
+            lend=memory.lend,
             chunk_length=self.chunk_size or CHUNK_LENGTH,
             max_value_bytes=self.max_value_bytes,
             frame_length=self.frame_length,
@@ -67,7 +72,8 @@ class Session:
         self._row = row
         self._options = options
         self._spooled = spooled
-        self._plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
         self._named = False
         self._count = 0
@@ -84,7 +90,9 @@ class Session:
         reader_class = self._row.load()  # what it imports is no part of what the file costs
         meter = Meter()
         try:
-            yield from self._read()
+            # the collector is set as long as records are asked for: their reader and their taker work in turns
+            with GarbageCollectionOptimizer().applied(self.plan.strategy):
+                yield from self._read()
         except Exception as exc:
             if os.environ.get(DEBUG) and not isinstance(exc, MemxError):
                 raise
@@ -105,8 +113,10 @@ class Session:
 
     def _read(self) -> Iterator[Record]:
         if isinstance(self._source, LocalFile):
-            self._source.drop_behind = self._plan.drop_behind
-        self._reader, added = open_reader(self._source, self._row, self._options.for_reader(self._plan))
+            self._source.drop_behind = self.plan.drop_behind
+            if not self.plan.read_ahead:
+                self._source.forgo_read_ahead()
+        self._reader, added = open_reader(self._source, self._row, self._options.for_reader(self.plan, self._memory))
         self._spooled |= self._reader.source is not self._source
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
@@ -115,6 +125,8 @@ class Session:
                 self._status, self._reason = "truncated", record["message"]
             self._count += 1
             yield self._stamp(record)
+            if not self._count % _RECORDS_A_LOOK:
+                self._memory.poll()
 
     def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
         """What `select` and `limit` leave; an `error` is kept always."""
@@ -131,7 +143,7 @@ class Session:
             yield record
 
     def _file(self, name: str, reader: str) -> Record:
-        file = file_record(self._source.path, name, self._source.size, reader, self._plan)
+        file = file_record(self._source.path, name, self._source.size, reader, self.plan)
         return file | {"spooled": True} if self._spooled else file
 
     def _fail(self, fault: Record) -> None:

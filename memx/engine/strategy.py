@@ -31,7 +31,7 @@ class StrategyPlan:
     drop_behind: bool
     """Whether the page cache behind the cursor is given back."""
     read_ahead: bool
-    """Whether the kernel is told what will be read next."""
+    """Whether the kernel may read ahead of the cursor, which it does well by itself."""
 
 
 GC_THRESHOLDS = {
@@ -40,8 +40,8 @@ GC_THRESHOLDS = {
     ExtractionStrategy.CONSERVATIVE: (100, 5, 5),
 }
 _WRITE_BATCH = {
-    ExtractionStrategy.AGGRESSIVE: 256 * KIB,
-    ExtractionStrategy.BALANCED: 64 * KIB,
+    ExtractionStrategy.AGGRESSIVE: 64 * KIB,  # what a pipe of Linux holds: more would wait
+    ExtractionStrategy.BALANCED: 32 * KIB,
     ExtractionStrategy.CONSERVATIVE: 16 * KIB,
 }
 

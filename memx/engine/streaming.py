@@ -35,6 +35,11 @@ class Stream:
             raise UsageError(f"there is no format {self.options.format!r}: choose from {', '.join(format_names())}")
 
     @property
+    def write_batch(self) -> int | None:
+        """How many bytes of lines are best written at once; None where that is not known."""
+        return None if self._session is None else self._session.plan.write_batch
+
+    @property
     def position(self) -> int | None:
         """How far the reading has come, in bytes; None where that is not known."""
         return None if self._session is None else self._session.position

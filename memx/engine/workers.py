@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from memx.engine.outbox import Inbox, Outbox, make_outbox
+from memx.engine.outbox import BATCH, Inbox, Outbox, make_outbox
 from memx.engine.process import data_size, resident
 from memx.engine.session import DEBUG, Session, StreamOptions
 from memx.engine.strategy import ExtractionStrategy
@@ -185,12 +185,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     job = Job.from_json(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    output = _Output(Outbox(job.outbox, _private_output()), job.options.timeout)
+    outbox = Outbox(job.outbox, _private_output())
+    output = _Output(outbox, job.options.timeout)
     if job.allowance is not None:
         _limit_memory(job.allowance)
     try:
         with LocalFile(open_descriptor(job.file), job.name, name=job.file) as source:
-            output.run(iter(Session(source, job.row, job.options, spooled=job.spooled)))
+            session = Session(source, job.row, job.options, spooled=job.spooled)
+            outbox.batch = min(session.plan.write_batch, BATCH)
+            output.run(iter(session))
     except BrokenPipeError:
         pass
     os._exit(0)  # a library that crashes when it is unloaded shall not spoil what was read

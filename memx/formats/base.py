@@ -1,7 +1,8 @@
 """The contract of a reader."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
@@ -11,12 +12,20 @@ from memx.records import Record
 from memx.sources import Origin, Source, open_source, spool
 
 
+def _fresh(size: int) -> AbstractContextManager[memoryview]:
+    return memoryview(bytearray(size))
+
+
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """What a reader is told. Sizes are in bytes, frames in samples."""
 
     chunk_size: int = 1 << 20
-    """How much to read at once, where the reader has a choice; never seen in a record."""
+    """How much to read at once at most, where the reader has a choice; never seen in a record."""
+    current_chunk_size: Callable[[], int] | None = None
+    """Asked before each read: how much to read at once now, as memory gets tight; None: `chunk_size` always."""
+    lend: Callable[[int], AbstractContextManager[memoryview]] = _fresh
+    """Gives a buffer of so many bytes for the length of a `with` block; what it holds is not defined."""
     chunk_length: int = 1 << 20
     """The length of a `chunk` record of binary files."""
     max_value_bytes: int = 1 << 16

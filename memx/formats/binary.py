@@ -118,10 +118,10 @@ class BinaryStreamReader(StreamReader):
     def records(self) -> Iterator[Record]:
         source, length = self.source, self.options.chunk_length
         small = source.size is not None and source.size <= SMALL
-        buffer = memoryview(bytearray(min(length, self.options.chunk_size, BLOCK)))
         digest = hashlib.sha256()
         index = offset = 0
-        with _ByteCounter(small) as counter:
+        size = min(length, self.options.chunk_size, BLOCK)
+        with self.options.lend(size) as buffer, _ByteCounter(small) as counter:
             while counts := self._chunk(buffer, digest, counter):
                 got = sum(counts)
                 yield {"type": "chunk", "index": index, "offset": offset, "length": got, "entropy": entropy(counts)}
@@ -134,7 +134,8 @@ class BinaryStreamReader(StreamReader):
     def _chunk(self, buffer: memoryview, digest: "hashlib._Hash", counter: _ByteCounter) -> Counts | None:
         """The counts of the next chunk, which goes through `digest` as well; None at the end."""
         left, totals = self.options.chunk_length, [0] * 256
-        while left > 0 and (got := self.source.readinto(buffer[: min(left, len(buffer))])):
+        now = self.options.current_chunk_size
+        while left > 0 and (got := self.source.readinto(buffer[: min(left, now() if now else len(buffer))])):
             block = buffer[:got]
             pieces = counter.begin(block)
             digest.update(block)
