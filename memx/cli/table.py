@@ -208,6 +208,7 @@ _ROWS: dict[str, Callable[[Record], Row]] = {
     "link": _object,
     "dimension": _object,
     "variable": _object,
+    "type": _object,
     "frame": _frame,
     "stream": _stream,
     "packet": _packet,

@@ -7,6 +7,10 @@ import pytest
 
 from memx import __version__
 from memx.cli import main
+from memx.cli.output import OutputOptions
+from memx.engine.session import StreamOptions
+from memx.engine.strategy import ExtractionStrategy
+from memx.engine.streaming import Stream
 from tests.cli.command import memx, records_of
 
 
@@ -115,6 +119,40 @@ def test_a_source_is_never_the_output(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_message_shows_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stream", "-f", "\x1b[31m", "x"]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_command_makes_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[list[str], list[StreamOptions], OutputOptions]] = []
+
+    def emit(streams: list[Stream], options: OutputOptions) -> bool:
+        calls.append(([stream.path for stream in streams], [stream.options for stream in streams], options))
+        return True
+
+    monkeypatch.setattr("memx.cli.output.emit", emit)
+    line = (
+        "stream one -o out --format HDF5 --table --limit 7 --select a* --select b --max-memory 1G "
+        "--strategy conservative --chunk-size 64K --max-value-bytes 0 --frame-length 512 --hop-length 256 "
+        "--timeout 2.5 --with-path --no-color two"
+    )
+    assert main(line.split()) == 0
+    wanted = StreamOptions(
+        format="hdf5",
+        select=("a*", "b"),
+        limit=7,
+        chunk_size=65536,
+        max_value_bytes=0,
+        frame_length=512,
+        hop_length=256,
+        strategy=ExtractionStrategy.CONSERVATIVE,
+        with_path=True,
+        max_memory=1 << 30,
+        timeout=2.5,
+    )
+    assert main(["stream", "-"]) == 0
+    assert calls == [
+        (["one", "two"], [wanted, wanted], OutputOptions(file="out", table=True, color=False)),
+        (["-"], [StreamOptions()], OutputOptions()),
+    ]
 
 
 def test_options_reach_the_stream(tmp_path: Path) -> None:
