@@ -160,7 +160,7 @@ class VideoStreamReader(StreamReader):
 
 _MICROSECOND = Fraction(1, 1_000_000)  # AV_TIME_BASE, of the times of a container
 _IVF_HEADER = 12  # before each frame; a frame's `pos` is that of its header
-_SYSTEM_ERRORS = frozenset((5, 13, 2))  # EIO, EACCES, ENOENT
+_SYSTEM_ERRORS = frozenset((2, 13))  # ENOENT, EACCES; EIO is what FFmpeg says of broken data too
 
 
 def _named_as_sound(head: bytes, suffix: str) -> bool:
