@@ -67,10 +67,10 @@ def real_file(name: str, folder: Path) -> Path:
 
 def stream(path: Path) -> Run:
     """Runs `memx stream` on `path`."""
-    command = [sys.executable, "-m", "memx", "stream", str(path)]
+    command = [str(Path(sys.executable).with_name("memx")), "stream", path.name]
     first: list[str] = []
     line = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(command, cwd=path.parent, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         assert process.stdout is not None
         for line in process.stdout:
             if len(first) < SHOWN + 1:
