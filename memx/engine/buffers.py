@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -15,10 +14,28 @@ from memx.units import format_size
 MIB = 1 << 20
 
 
+class _Ledger:
+    """The counts of one pool, which its buffers know: a pool that they knew would be kept by a cycle."""
+
+    __slots__ = ("allocations", "deallocations", "in_use", "lock", "reuses")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # a finalizer that runs inside may come here again
+        self.allocations = self.deallocations = self.reuses = self.in_use = 0
+
+
 class Buffer(bytearray):
     """A buffer of a pool. What it holds when it is taken is not defined."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("_ledger", "_lent")
+    _ledger: _Ledger
+    _lent: bool
+
+    def __del__(self) -> None:
+        # one that its taker forgot is in use no more
+        if getattr(self, "_lent", False):
+            with self._ledger.lock:
+                self._ledger.in_use -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +83,21 @@ class MemoryResourcePool:
         self.buffer_size = buffer_size
         self.max_buffers = max_buffers
         self._available = available
-        self._lock = threading.RLock()  # a finalizer that runs inside may release a buffer
+        self._ledger = _Ledger()
+        self._lock = self._ledger.lock
         self._idle: list[Buffer] = []
-        self._lent: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
-        self._allocations = self._deallocations = self._reuses = 0
         self._closed = False
 
     @property
     def stats(self) -> PoolStats:
         """The statistics now."""
         with self._lock:
+            ledger = self._ledger
             return PoolStats(
-                self._allocations,
-                self._deallocations,
-                self._reuses,
-                in_use=len(self._lent),
+                ledger.allocations,
+                ledger.deallocations,
+                ledger.reuses,
+                ledger.in_use,
                 idle=len(self._idle),
                 buffer_size=self.buffer_size,
             )
@@ -98,27 +115,23 @@ class MemoryResourcePool:
             if self._closed:
                 raise UsageError("this pool is closed: it lends no buffers")
             if self._idle:
-                buffer = self._idle.pop()
-                self._reuses += 1
-                self._lent[id(buffer)] = buffer
-                return buffer
+                self._ledger.reuses += 1
+                return self._lend(self._idle.pop())
         buffer = self._fresh()
         with self._lock:
-            self._allocations += 1
-            self._lent[id(buffer)] = buffer
-        return buffer
+            self._ledger.allocations += 1
+            return self._lend(buffer)
 
     def release_buffer(self, buffer: bytearray) -> None:
         """Takes `buffer` back. Raises UsageError where it is not lent: of elsewhere, or given back before."""
         with self._lock:
-            if not isinstance(buffer, Buffer) or self._lent.get(id(buffer)) is not buffer:
-                raise UsageError(
-                    "this buffer was given back already"
-                    if any(buffer is idle for idle in self._idle)
-                    else "this buffer is not lent by this pool: give back what allocate_buffer returned, once"
-                )
-            del self._lent[id(buffer)]
-            self._deallocations += 1
+            if not isinstance(buffer, Buffer) or buffer._ledger is not self._ledger:
+                raise UsageError("this buffer is not of this pool: give back what its allocate_buffer returned")
+            if not buffer._lent:
+                raise UsageError("this buffer was given back already")
+            buffer._lent = False
+            self._ledger.in_use -= 1
+            self._ledger.deallocations += 1
             # one that was resized is of no use to the next
             if not self._closed and len(self._idle) < self.max_buffers and len(buffer) == self.buffer_size:
                 self._idle.append(buffer)
@@ -150,6 +163,11 @@ class MemoryResourcePool:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _lend(self, buffer: Buffer) -> Buffer:
+        buffer._ledger, buffer._lent = self._ledger, True
+        self._ledger.in_use += 1
+        return buffer
 
     def _fresh(self) -> Buffer:
         size = format_size(self.buffer_size)

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -49,9 +50,9 @@ def test_double_release_is_refused_and_changes_nothing() -> None:
 
 def test_foreign_buffers_are_refused() -> None:
     pool, other = MemoryResourcePool(16), MemoryResourcePool(16)
-    with pytest.raises(ValueError, match="not lent by this pool"):
+    with pytest.raises(ValueError, match="not of this pool"):
         pool.release_buffer(bytearray(16))
-    with pytest.raises(UsageError, match="not lent by this pool"):
+    with pytest.raises(UsageError, match="not of this pool"):
         pool.release_buffer(other.allocate_buffer())
     assert pool.stats.deallocations == 0
 
@@ -70,6 +71,23 @@ def test_buffer_that_was_forgotten_is_freed() -> None:
     pool.allocate_buffer()
     gc.collect()
     assert pool.stats.in_use == 0
+
+
+def test_buffer_in_a_cycle_of_garbage_is_given_back_by_its_generator() -> None:
+    pool = MemoryResourcePool(16)
+
+    def lines() -> Iterator[object]:
+        me: list[object] = []
+        with pool.buffer():
+            while True:
+                me.append((yield me))
+
+    generator = lines()
+    next(generator)
+    generator.send(generator)  # type: ignore[attr-defined]
+    del generator
+    gc.collect()
+    assert (pool.stats.in_use, pool.stats.idle) == (0, 1)
 
 
 def test_borrowing_for_a_block_gives_back_after_an_error_too() -> None:
