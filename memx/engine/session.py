@@ -15,7 +15,7 @@ from memx.engine.reading import ReadingMemory
 from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
 from memx.formats import Format
-from memx.formats.base import ReadOptions, StreamReader, fault, open_reader
+from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault, open_reader
 from memx.records import Record
 from memx.sources import LocalFile, Source
 
@@ -64,14 +64,19 @@ class StreamOptions:
 class Session:
     """The records of one open source, from `file` to `end`; iterate once.
 
-    What is wrong with the source is never raised: it is an `error` record, and the status of `end`.
+    What is wrong with the source is never raised: it is an `error` record, and the status of `end`. The source
+    can do what the reader of `row` asks for; `spooled` says that it is a copy. Raises BelongsTo, before the
+    first record, where the file is for a library and this process is not `isolated`.
     """
 
-    def __init__(self, source: Source, row: Format, options: StreamOptions, *, spooled: bool = False) -> None:
+    def __init__(
+        self, source: Source, row: Format, options: StreamOptions, *, spooled: bool = False, isolated: bool = False
+    ) -> None:
         self._source = source
         self._row = row
         self._options = options
         self._spooled = spooled
+        self._isolated = isolated
         self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
@@ -93,6 +98,8 @@ class Session:
             # the collector is set as long as records are asked for: their reader and their taker work in turns
             with GarbageCollectionOptimizer().applied(self.plan.strategy):
                 yield from self._read()
+        except BelongsTo:
+            raise
         except Exception as exc:
             if os.environ.get(DEBUG) and not isinstance(exc, MemxError):
                 raise
@@ -100,8 +107,6 @@ class Session:
         finally:
             if self._reader is not None:
                 self._reader.close()
-                if self._reader.source is not self._source:
-                    self._reader.source.close()
         if not self._named:
             yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
         if self._fault is not None:
@@ -116,8 +121,8 @@ class Session:
             self._source.drop_behind = self.plan.drop_behind
             if not self.plan.read_ahead:
                 self._source.forgo_read_ahead()
-        self._reader, added = open_reader(self._source, self._row, self._options.for_reader(self.plan, self._memory))
-        self._spooled |= self._reader.source is not self._source
+        options = self._options.for_reader(self.plan, self._memory)
+        self._reader, added = open_reader(self._source, self._row, options, libraries=self._isolated)
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
         for record in self._kept(self._reader):

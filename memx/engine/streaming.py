@@ -7,9 +7,10 @@ from memx.engine.process import resident
 from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
 from memx.engine.workers import Job, Worker
 from memx.errors import MemxError, ReaderCrashed, UsageError
-from memx.formats import Format, detect, format_names
+from memx.formats import Format, by_key, detect, format_names
+from memx.formats.base import BelongsTo, suited
 from memx.records import Record, decode, encode
-from memx.sources import Origin, Source, name_of, open_source, spool
+from memx.sources import Origin, Source, name_of, open_source
 
 
 class Stream:
@@ -82,21 +83,28 @@ class Stream:
                 isolated = (
                     row.library is not None or self.options.timeout is not None or self.options.max_memory is not None
                 )
-                seekable = spool(source) if isolated and source.local_path() is None else source
+                copy = suited(source, "path" if isolated else row.load().access)
             except MemxError as exc:
                 yield from self._unreadable(source, exc)
                 return
-            with seekable:
-                yield from self._from_worker(row, source, seekable) if isolated else self._from_here(row, source)
+            with copy:
+                if not isolated:
+                    try:
+                        yield from self._from_here(row, source, copy)
+                        return
+                    except BelongsTo as direction:  # to a library, which is not loaded here
+                        row = by_key(direction.key)
+                yield from self._from_worker(row, source, copy)
 
-    def _from_here(self, row: Format, source: Source) -> Iterator[Record]:
-        self._session = Session(source, row, self.options)
+    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record]:
+        self._session = Session(copy, row, self.options, spooled=copy is not source)
         for record in self._session:
             if record["type"] == "end":
                 self.status = record["status"]
             yield record
 
     def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
+        self._session = None
         path = copy.local_path()
         assert path is not None
         budget = self.options.max_memory

@@ -191,7 +191,7 @@ def main() -> None:
         _limit_memory(job.allowance)
     try:
         with LocalFile(open_descriptor(job.file), job.name, name=job.file) as source:
-            session = Session(source, job.row, job.options, spooled=job.spooled)
+            session = Session(source, job.row, job.options, spooled=job.spooled, isolated=True)
             outbox.batch = min(session.plan.write_batch, BATCH)
             output.run(iter(session))
     except BrokenPipeError:

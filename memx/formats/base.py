@@ -39,7 +39,7 @@ class ReadOptions:
 class BelongsTo(Exception):  # noqa: N818 - a direction, not an error
     """Raised by `StreamReader.open`: the file turned out to be of another row of `FORMATS`, whose key it carries.
 
-    A reader whose `options.format` is set was told its format, and never raises this.
+    A reader whose `options.format` is set was told its format: it names only rows of the same format.
     """
 
     def __init__(self, key: str) -> None:
@@ -129,25 +129,33 @@ def suited(source: Source, access: Literal["forward", "seek", "path"]) -> Source
     return spool(source)
 
 
-def open_reader(source: Source, row: Format, options: ReadOptions) -> tuple[StreamReader, dict[str, Any]]:
+def open_reader(
+    source: Source, row: Format, options: ReadOptions, *, libraries: bool = True
+) -> tuple[StreamReader, dict[str, Any]]:
     """The opened reader of `source`, which is of `row`, and what it adds to the `file` line.
 
-    A file that turns out to be of another format is handed on, once. The reader's `source` is a copy on
-    disk where the reader cannot do with what `source` can: the caller closes both.
+    A file that turns out to be for another row of `FORMATS` is handed on: to another format once, to other
+    readers of that format a few times. The reader's `source` is a copy on disk where the reader cannot do
+    with what `source` can: the caller closes both. Raises BelongsTo where the row that it belongs to needs
+    a library and `libraries` may not be loaded here.
     """
-    for hand_on in (True, False):
-        reader = row.load()(
-            suited(source, row.load().access), options if hand_on else replace(options, format=row.name)
-        )
+    for _ in range(_HANDED_ON_MOST):
+        reader = row.load()(suited(source, row.load().access), options)
         try:
             return reader, reader.begin()
         except BelongsTo as direction:
             reader.close()
             source, row = reader.source, by_key(direction.key)
+            options = replace(options, format=row.name)
+            if row.library is not None and not libraries:
+                raise
         except BaseException:
             reader.close()
             raise
-    raise AssertionError("a reader that was told its format handed the file on")
+    raise AssertionError("the readers hand a file around")
+
+
+_HANDED_ON_MOST = 4
 
 
 def fault(code: str, message: str, offset: int | None = None) -> Record:

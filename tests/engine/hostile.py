@@ -91,3 +91,14 @@ class Bug(Hostile):
 class HandsOn(Hostile):
     def open(self) -> dict[str, Any]:
         raise BelongsTo("binary")
+
+
+class HandsOnToALibrary(Hostile):
+    """A direct reader that finds something that only the library knows."""
+
+    reader = "direct"
+    access = "seek"
+
+    def open(self) -> dict[str, Any]:
+        self.source.read_at(0, 10)
+        raise BelongsTo("library")

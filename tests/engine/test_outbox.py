@@ -21,6 +21,7 @@ def boxes():
     outbox, inbox = Outbox(memory, writing), Inbox(memory)
     yield outbox, inbox, reading
     inbox.close()
+    outbox._memory.close()
     for descriptor in (memory, reading, writing):
         os.close(descriptor)
 
@@ -111,6 +112,7 @@ def test_lines_arrive_whole_in_order_and_once(steps):
             arrived += part
         assert arrived + inbox.from_outbox() == put
     inbox.close()
+    outbox._memory.close()
     for descriptor in (memory, reading, writing):
         os.close(descriptor)
 

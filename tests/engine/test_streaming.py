@@ -212,3 +212,29 @@ def test_names_that_are_no_utf8_survive(tmp_path):
         file, *_, end = map(json.loads, lines)
         assert file["path"].endswith("caf\\xe9\x1b[31m")
         assert end["status"] == "complete"
+
+
+@pytest.mark.parametrize("reader", ["Hostile", "Segfaults", "HandsOn"])
+@pytest.mark.parametrize("piped", [False, True], ids=["path", "pipe"])
+def test_a_direct_reader_hands_on_to_a_library_in_a_worker(monkeypatch, tmp_path, reader, piped):
+    direct = Format("direct", "hostile", (), lambda _h, _s: True, "tests.engine.hostile", "HandsOnToALibrary", None)
+    library = Format("library", "hostile", (), lambda _h, _s: False, "tests.engine.hostile", reader, "hostile")
+    monkeypatch.setattr(formats, "FORMATS", (direct, library, *formats.FORMATS))
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100)
+    if piped:
+        reading, writing = os.pipe()
+        os.write(writing, b"x" * 100)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as file:
+            records = list(stream(file))
+        assert records[0]["spooled"] is True
+    else:
+        records = list(stream(path))
+    expected = {
+        "Hostile": ["file", "thing", "thing", "end"],
+        "Segfaults": ["file", "thing", "error", "end"],
+        "HandsOn": ["file", "chunk", "digest", "end"],
+    }
+    assert types(records) == expected[reader]
+    assert records[0]["reader"] == ("direct" if reader == "HandsOn" else "hostile")
