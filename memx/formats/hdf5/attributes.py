@@ -9,7 +9,7 @@ from memx.errors import CorruptFile, MemxError
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.datatypes import Datatype, elements, nested
-from memx.formats.hdf5.headers import Message, ObjectHeader
+from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
 from memx.formats.hdf5.shared import Shared
@@ -19,8 +19,14 @@ from memx.records import Record, encode_value, text
 ATTRIBUTES_MOST = 1 << 19
 """Bytes of JSON that the attributes of one object may take: a record has to fit into a line."""
 _SORTED_MOST = 256
+_HEADS = 1024
+"""So many different heads of attributes are remembered: name, type and space are mostly the same again and again."""
 _FAULT_COST = 512
 _HEAD = 1 << 16
+
+_SIZES = struct.Struct("<HHH").unpack_from
+_Head = tuple[str, Datatype, tuple[int, ...] | None, int]
+"""Name, type and shape of an attribute, and where in its message the value begins."""
 
 
 class AttributeReader:
@@ -33,6 +39,7 @@ class AttributeReader:
         self._shared = shared
         self._most = max_value_bytes
         self._hidden = hidden
+        self._heads: dict[bytes, _Head] = {}
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
         """The `attributes` field of an object, which messages call `what`, and an `error` record for each fault.
@@ -41,9 +48,10 @@ class AttributeReader:
         and `attribute_count` says how many there are.
         """
         attributes: dict[str, Any] = {}
+        if not header.attributes and ATTRIBUTE_INFO not in header.first:
+            return {"attributes": attributes}, []
         faults: list[Record] = []
-        room = ATTRIBUTES_MOST
-        count = 0
+        room, count = ATTRIBUTES_MOST, 0
         try:
             for body in self._in_order(header):
                 count += 1
@@ -51,12 +59,11 @@ class AttributeReader:
                     continue
                 label = "?"
                 try:
-                    name, datatype, shape, data_at = self._parse(body)
-                    label = text(name)
+                    label, datatype, shape, at = self._head(body)
                     if self._hidden is not None and self._hidden(label):
                         continue
-                    attributes[label] = value = self.value(datatype, shape, body, data_at)
-                    room -= len(name) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
+                    attributes[label] = value = self.value(datatype, shape, body, at)
+                    room -= len(label) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
                 except (MemxError, struct.error, IndexError) as exc:
                     faults.append(_broken(f"the attribute {label} of {what}", exc))
                     room -= _FAULT_COST
@@ -68,8 +75,11 @@ class AttributeReader:
 
     def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
         """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known."""
-        if shape is None:
-            return None
+        if not shape:
+            if shape is None:
+                return None
+            if datatype.code is not None and datatype.decode is not None:  # a lone number, the most common by far
+                return datatype.decode(data, at)
         count = math.prod(shape)
         length = count * datatype.size
         if datatype.decode is None or length > self._most:
@@ -82,12 +92,26 @@ class AttributeReader:
         except TooLong:
             return _not_read(datatype, shape, length)
 
-    def _parse(self, body: bytes) -> tuple[bytes, Datatype, tuple[int, ...] | None, int]:
-        """Name, type and shape of an attribute message, and where in it its value begins."""
-        version, flags = body[0], body[1]
+    def _head(self, body: bytes) -> _Head:
+        """What stands before the value of an attribute message; the same bytes are parsed once."""
+        version = body[0]
         if not 1 <= version <= 3:
             raise CorruptFile(f"it is of version {version}, which is not known")
-        name_size, type_size, space_size = struct.unpack_from("<HHH", body, 2)
+        name_size, type_size, space_size = _SIZES(body, 2)
+        if version == 1:
+            end = 8 + (name_size + 7 & ~7) + (type_size + 7 & ~7) + (space_size + 7 & ~7)
+        else:
+            end = (9 if version == 3 else 8) + name_size + type_size + space_size
+        prefix = body[:end]
+        head = self._heads.get(prefix)
+        if head is None:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            head = self._heads[prefix] = self._parse(body, name_size, type_size, space_size)
+        return head
+
+    def _parse(self, body: bytes, name_size: int, type_size: int, space_size: int) -> _Head:
+        version, flags = body[0], body[1]
         at = 9 if version == 3 else 8
         pad = 7 if version == 1 else 0
         name = body[at : at + name_size].split(b"\0", 1)[0]
@@ -100,7 +124,7 @@ class AttributeReader:
             type_body = self._shared.resolve(type_body, DATATYPE)
         if version > 1 and flags & 2:
             space_body = self._shared.resolve(space_body, DATASPACE)
-        return name, self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
+        return text(name), self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
 
     def _in_order(self, header: ObjectHeader) -> Iterator[bytes]:
         """The bodies of the attribute messages: by name, of many in the order of their index."""
@@ -117,12 +141,11 @@ class AttributeReader:
         yield from held
 
     def _bodies(self, header: ObjectHeader) -> Iterator[bytes]:
-        for message in header.messages:
-            if message[0] == ATTRIBUTE:
-                yield self._shared.body(message)
-        info = header.first(ATTRIBUTE_INFO)
+        for message in header.attributes:
+            yield self._shared.body(message, ATTRIBUTE)
+        info = header.first.get(ATTRIBUTE_INFO)
         if info is not None:
-            yield from self._dense(self._shared.body(info))
+            yield from self._dense(info[1])
 
     def _dense(self, body: bytes) -> Iterator[bytes]:
         """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
@@ -161,6 +184,3 @@ def _broken(what: str, error: Exception) -> Record:
     if isinstance(error, MemxError):
         return fault(error.code, f"{what} cannot be read: {error.message}", error.offset)
     return fault(CorruptFile.code, f"{what} cannot be read: it ends in its midst")
-
-
-__all__ = ["AttributeReader", "Message"]

@@ -72,11 +72,17 @@ def chunk_single(address: int, grid: Grid, size: int | None, mask: int) -> Itera
     yield Chunk((0,) * len(grid.chunk), address, grid.chunk_bytes if size is None else size, mask)
 
 
-def chunks_implicit(address: int, grid: Grid) -> Iterator[Chunk]:
-    """All chunks, one behind the other, without an index."""
-    counts = grid.counts(_greatest(grid))
-    for index in range(math.prod(counts)):
-        yield Chunk(grid.coordinates(index, counts), address + index * grid.chunk_bytes, grid.chunk_bytes, 0)
+def chunks_implicit(space: AddressSpace, address: int, grid: Grid) -> Iterator[Chunk]:
+    """Without an index: all chunks that the greatest extents need lie one behind the other."""
+    counts, room = grid.counts(grid.shape), grid.counts(_greatest(grid))
+    if math.prod(counts) * grid.chunk_bytes > space.end:
+        raise CorruptFile("a data set without a chunk index has more chunks than the file can hold")
+    for number in range(math.prod(counts)):
+        corner = grid.coordinates(number, counts)
+        index = 0
+        for position, side, count in zip(corner, grid.chunk, room, strict=True):
+            index = index * count + position // side
+        yield Chunk(corner, address + index * grid.chunk_bytes, grid.chunk_bytes, 0)
 
 
 def _greatest(grid: Grid) -> tuple[int, ...]:

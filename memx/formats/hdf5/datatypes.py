@@ -43,12 +43,19 @@ class Datatype:
     shape: tuple[int, ...] = ()
     """The extents of an array type."""
     base: "Datatype | None" = None
+    width: int = 0
+    """The bytes of an element in memory, where libhdf5 has it: pointers are as wide as the machine's."""
+
+    @property
+    def in_memory(self) -> int:
+        """`width`, or where that is the same `size`."""
+        return self.width or self.size
 
     @property
     def name(self) -> str:
         """NumPy's spelling of the type by itself: `|u1`, `object`, a compound as `str(numpy.dtype)`."""
         if self.decode is None:
-            return f"|V{self.size}"
+            return f"|V{self.in_memory}"
         return _BY_ITSELF.get(self.dtype) or ("|" + self.dtype if self.dtype[0] in "SV" else self.dtype)
 
 
@@ -118,7 +125,7 @@ class Parser:
     def _refers(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
         kind = bits & 15
         if kind > 1:  # the references of HDF5 1.12, which h5py lacks
-            return Datatype(REFERENCE, size, f"V{size}", None, {"class": "reference", "kind": "any"}), at
+            return Datatype(REFERENCE, size, "V64", None, {"class": "reference", "kind": "region"}, width=64), at
         told = {"class": "reference", "kind": "region" if kind else "object"}
         return Datatype(REFERENCE, size, "O", self._reference(kind), told), at
 
@@ -162,9 +169,11 @@ class Parser:
         base, at = self._parse(body, at, depth + 1)
         if bits & 15 == 1:
             told = _string_told(bits >> 4 & 15, bits >> 8 & 15, None)
-            return Datatype(VLEN, size, "O", self._variable(None), told, variable=True), at
+            return Datatype(VLEN, size, "O", self._variable(None), told, variable=True, width=8), at
         decode = None if base.decode is None else self._variable(base)
-        return Datatype(VLEN, size, "O", decode, {"class": "vlen", "base": _told(base)}, variable=True, base=base), at
+        return Datatype(
+            VLEN, size, "O", decode, {"class": "vlen", "base": _told(base)}, variable=True, base=base, width=16
+        ), at
 
     def _array(self, body: bytes, at: int, depth: int, _bits: int, _size: int, version: int) -> tuple[Datatype, int]:
         rank = body[at]
@@ -305,12 +314,13 @@ def _array(base: Datatype, shape: tuple[int, ...], kind: int) -> Datatype:
     told = {"class": "array", "base": base.told} if base.told else None
     dtype = f"({base.dtype!r}, {shape})" if base.dtype[0] not in "([{" else f"({base.dtype}, {shape})"
     if base.decode is None:
-        return Datatype(kind, base.size * count, f"V{base.size * count}", None, told)
+        return Datatype(kind, base.size * count, "V", None, told, width=base.in_memory * count)
 
     def decode(data: bytes, at: int) -> Any:
         return nested(elements(base, data, at, count), shape)
 
-    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base)
+    width = base.in_memory * count
+    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base, width)
 
 
 def _complex_of(part: Datatype, size: int) -> Datatype:
@@ -325,35 +335,52 @@ def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatyp
     """A compound; of two floats `r` and `i` it is a complex number, as h5py has it."""
     if [name for name, _, _ in members] == ["r", "i"]:
         (_, first, real), (_, second, imaginary) = members
-        if real.kind == FLOAT and real.dtype == imaginary.dtype and (first, second, 2 * real.size) == (0, real.size, size):
+        if (
+            real.kind == FLOAT
+            and real.dtype == imaginary.dtype
+            and (first, second, 2 * real.size) == (0, real.size, size)
+        ):
             return _complex_of(real, size)
     told = {name: member.told for name, _, member in members[:MEMBERS_MOST] if member.told}
     about: dict[str, Any] | None = {"class": "compound", "members": told} if told else None
     if about and len(members) > MEMBERS_MOST:
         about["member_count"] = len(members)
     decoders = [(name, offset, member.decode) for name, offset, member in members]
+    width = size + sum(member.in_memory - member.size for _, _, member in members)
     if any(decode is None for _, _, decode in decoders):
-        return Datatype(COMPOUND, size, f"V{size}", None, about)
+        return Datatype(COMPOUND, size, "V", None, about, width=width)
 
     def decode(data: bytes, at: int) -> dict[str, Any]:
         return {name: decode(data, at + offset) for name, offset, decode in decoders if decode}
 
     variable = any(member.variable for _, _, member in members)
-    return Datatype(COMPOUND, size, _compound_dtype(members, size), decode, about, None, variable)
+    return Datatype(COMPOUND, size, _compound_dtype(members, width), decode, about, None, variable, width=width)
 
 
 def _compound_dtype(members: list[tuple[str, int, Datatype]], size: int) -> str:
-    """A compound as `str(numpy.dtype)` has it: a list where the members follow each other, else with offsets."""
-    packed, end = True, 0
+    """A compound as `str(numpy.dtype)` has it: a list where the members follow each other, else with offsets.
+
+    `size` and the offsets are those in memory, where members of variable length are pointers.
+    """
+    packed, end, grown, places = True, 0, 0, []
     for _, offset, member in members:
-        packed &= offset == end
-        end = offset + member.size
+        places.append(offset + grown)
+        packed &= offset + grown == end
+        end = offset + grown + _numpy_size(member)
+        grown += member.in_memory - member.size
     if packed and end == size:
         return "[" + ", ".join(f"({name!r}, {_member_format(member)})" for name, _, member in members) + "]"
     names = ", ".join(repr(name) for name, _, _ in members)
     formats = ", ".join(_member_dtype(member) for _, _, member in members)
-    offsets = ", ".join(str(offset) for _, offset, _ in members)
+    offsets = ", ".join(map(str, places))
     return f"{{'names': [{names}], 'formats': [{formats}], 'offsets': [{offsets}], 'itemsize': {size}}}"
+
+
+def _numpy_size(member: Datatype) -> int:
+    """The bytes of a member as NumPy has it: a Python object is a pointer."""
+    if member.shape and member.base is not None:
+        return math.prod(member.shape) * _numpy_size(member.base)
+    return 8 if member.dtype == "O" else member.in_memory
 
 
 def _member_format(member: Datatype) -> str:
@@ -387,5 +414,7 @@ def nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
     if not shape:
         return flat[0]
     for extent in reversed(shape[1:]):
-        flat = [flat[at : at + extent] for at in range(0, len(flat), extent)] if extent else [[] for _ in range(shape[0])]
+        flat = (
+            [flat[at : at + extent] for at in range(0, len(flat), extent)] if extent else [[] for _ in range(shape[0])]
+        )
     return flat

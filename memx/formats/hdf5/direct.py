@@ -8,7 +8,16 @@ from memx.formats.base import StreamReader, fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import EXTERNAL, HARD, SOFT, Link, is_group, links_of
 from memx.formats.hdf5.headers import ObjectHeader, read_header
-from memx.formats.hdf5.layouts import CHUNKED, CONTIGUOUS, NAMES, VIRTUAL, parse_layout, storage_size, virtual_sources
+from memx.formats.hdf5.layouts import (
+    CHUNKED,
+    CONTIGUOUS,
+    NAMES,
+    VIRTUAL,
+    Layout,
+    parse_layout,
+    storage_size,
+    virtual_sources,
+)
 from memx.formats.hdf5.messages import (
     DATASPACE,
     DATATYPE,
@@ -16,10 +25,12 @@ from memx.formats.hdf5.messages import (
     FILL,
     FILTERS,
     LAYOUT,
+    OLD_FILL,
     REFERENCE_COUNT,
     parse_external,
     parse_fill,
     parse_filters,
+    parse_old_fill,
 )
 from memx.formats.hdf5.shared import Shared
 from memx.formats.hdf5.superblock import read_superblock
@@ -29,6 +40,10 @@ from memx.records import Record, text
 DEPTH_MOST = 1000
 _OBJECT_LEAST = 16
 """No object header takes fewer bytes: so a file cannot hold more objects than this says."""
+
+_DESCRIBING = (LAYOUT, DATASPACE, DATATYPE, FILTERS, FILL, OLD_FILL)
+_DESCRIBED = 1024
+"""So many different kinds of data sets are remembered: a file has thousands of the same kind."""
 
 
 class _Level(NamedTuple):
@@ -50,6 +65,7 @@ class DirectReader(StreamReader):
         self._values = Values(space)
         self._shared = Shared(space, self._superblock.extension)
         self._attributes = AttributeReader(self._values, self._shared, self.options.max_value_bytes)
+        self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._seen: dict[int, str] = {}
         self._path: list[str] = []
         self._levels: list[_Level] = []
@@ -117,7 +133,7 @@ class DirectReader(StreamReader):
             raise CorruptFile(f"the links lead to more objects than the file can hold, at {path}")
 
     def _object(self, path: str, name: str, header: ObjectHeader) -> Iterator[Record]:
-        if header.first(LAYOUT) is not None:
+        if LAYOUT in header.first:
             yield from self._with_attributes("dataset", path, header)
         elif is_group(header):
             if len(self._levels) >= DEPTH_MOST:
@@ -125,7 +141,7 @@ class DirectReader(StreamReader):
                 return
             self._path.append(name)
             yield from self._group(path, header)
-        elif header.first(DATATYPE) is not None:
+        elif DATATYPE in header.first:
             yield from self._with_attributes("datatype", path, header)
         else:
             yield fault(CorruptFile.code, f"the object {path} is neither a group, a data set nor a datatype")
@@ -163,39 +179,63 @@ class DirectReader(StreamReader):
     def _dataset(self, record: Record, header: ObjectHeader) -> None:
         """Puts shape, type and storage of a data set into `record`."""
         space, first = self._space, self._shared.first
-        extent_body, type_body, layout_body = (first(header, kind) for kind in (DATASPACE, DATATYPE, LAYOUT))
-        if extent_body is None or type_body is None or layout_body is None:
+        bodies = tuple(first(header, kind) for kind in _DESCRIBING)
+        layout_body = bodies[0]
+        if layout_body is None or bodies[1] is None or bodies[2] is None:
             raise CorruptFile("it lacks its dataspace or its datatype")
-        extent = self._values.dataspace(extent_body)
-        datatype = self._values.datatype(type_body)
         layout = parse_layout(space, layout_body)
-        filters, external = first(header, FILTERS), first(header, EXTERNAL_FILES)
-        record["shape"], record["maxshape"] = extent
-        record["dtype"] = datatype.name
-        record["layout"] = NAMES[layout.kind]
-        record["chunks"] = layout.chunk if layout.kind == CHUNKED else None
-        record["filters"] = parse_filters(filters) if filters else []
-        placed = layout.kind == CONTIGUOUS and layout.address is not None and external is None
+        key = (layout.kind, layout.chunk, *bodies[1:])
+        fields = self._described.get(key)
+        if fields is None:
+            if len(self._described) >= _DESCRIBED:
+                self._described.clear()
+            fields = self._described[key] = self._describe(layout, *bodies[1:])
+        record.update(fields)
+        placed = layout.kind == CONTIGUOUS and layout.address is not None and EXTERNAL_FILES not in header.first
         record["offset"] = space.base + (layout.address or 0) if placed else None
-        record["storage_size"] = storage_size(space, layout, extent)
+        external = first(header, EXTERNAL_FILES)
+        extent = self._values.dataspace(bodies[1])
+        record["storage_size"] = storage_size(space, layout, extent, external=external is not None)
         if external is not None:
-            record |= parse_external(space, external)
+            record.update(parse_external(space, external))
         if layout.kind == VIRTUAL:
-            record |= virtual_sources(space, self._values.heap, layout)
-        fill = first(header, FILL)
-        value = parse_fill(fill) if fill else None
+            record.update(virtual_sources(space, self._values.heap, layout))
+
+    def _describe(
+        self,
+        layout: Layout,
+        extent_body: bytes,
+        type_body: bytes,
+        filters: bytes | None,
+        fill: bytes | None,
+        old_fill: bytes | None,
+    ) -> dict[str, Any]:
+        """What data sets of the same messages have in common; the rest is for `_dataset` to put in its place."""
+        extent, datatype = self._values.dataspace(extent_body), self._values.datatype(type_body)
+        fields: dict[str, Any] = {
+            "shape": extent.shape,
+            "maxshape": extent.longest,
+            "dtype": datatype.name,
+            "layout": NAMES[layout.kind],
+            "chunks": layout.chunk if layout.kind == CHUNKED else None,
+            "filters": parse_filters(filters) if filters else [],
+            "offset": None,
+            "storage_size": 0,
+        }
+        value = parse_fill(fill) if fill is not None else parse_old_fill(old_fill)
         if value is not None and datatype.decode is not None and len(value) >= datatype.size:
-            record["fillvalue"] = self._attributes.value(datatype, (), value, 0)
+            fields["fillvalue"] = self._attributes.value(datatype, (), value, 0)
         if datatype.told:
-            record["datatype"] = datatype.told
+            fields["datatype"] = datatype.told
+        return fields
 
 
 def _references(header: ObjectHeader) -> int:
     """How many hard links lead to an object (IV.A.1, IV.A.2.w)."""
     if header.version == 1:
         return header.references
-    message = header.first(REFERENCE_COUNT)
-    return 1 if message is None else int.from_bytes(message.body[1:5], "little")
+    message = header.first.get(REFERENCE_COUNT)
+    return 1 if message is None else int.from_bytes(message[1][1:5], "little")
 
 
 def _other_link(link: Link, path: str) -> Record:

@@ -7,7 +7,7 @@ from memx.errors import CorruptFile
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
-from memx.formats.hdf5.messages import GROUP_INFO, LINK, LINK_INFO, SYMBOL_TABLE
+from memx.formats.hdf5.messages import GROUP_INFO, LINK_INFO, SYMBOL_TABLE
 from memx.formats.hdf5.space import AddressSpace
 
 HARD, SOFT, EXTERNAL = 0, 1, 64
@@ -27,7 +27,7 @@ class Link(NamedTuple):
 
 def is_group(header: ObjectHeader) -> bool:
     """Whether an object is a group: it has a symbol table, or what a new group has."""
-    return any(message[0] in (SYMBOL_TABLE, LINK_INFO, LINK, GROUP_INFO) for message in header.messages)
+    return bool(header.links) or not header.first.keys().isdisjoint((SYMBOL_TABLE, LINK_INFO, GROUP_INFO))
 
 
 def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
@@ -36,16 +36,16 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
     Of groups of more than `_SORTED_MOST` links those in a heap come in the order of its index: by creation,
     or by a hash of the name. Raises CorruptFile.
     """
-    table = header.first(SYMBOL_TABLE)
+    table = header.first.get(SYMBOL_TABLE)
     if table is not None:
-        body = table.body
+        body = table[1]
         yield from _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
         return
-    info = header.first(LINK_INFO)
-    tracked = info is not None and bool(info.body[1] & 1)
-    found = (parse_link(space, message.body) for message in header.messages if message[0] == LINK)
+    info = header.first.get(LINK_INFO)
+    tracked = info is not None and bool(info[1][1] & 1)
+    found = (parse_link(space, message[1]) for message in header.links)
     if info is not None:
-        dense = _dense(space, info.body)
+        dense = _dense(space, info[1])
         if dense is not None:
             found = dense
     yield from _in_order(found, tracked)

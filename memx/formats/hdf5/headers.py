@@ -1,44 +1,30 @@
 """Object headers (IV.A): the messages that say what an object is."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.space import AddressSpace
 
-CONTINUATION = 0x10
+LINK, ATTRIBUTE, CONTINUATION = 0x06, 0x0C, 0x10
 _MOST_BLOCKS = 4096
 """A header of more continuation blocks than this is taken for broken."""
 
 
-class Message(NamedTuple):
-    """A header message: its type number (IV.A.2), flags (bit 1: shared), body and creation index."""
-
-    kind: int
-    flags: int
-    body: bytes
-    created: int | None
-    address: int
-    """Where the body lies."""
+Message = tuple[int, bytes]
+"""A header message (IV.A.2): its flags (bit 1: shared) and its body."""
 
 
 class ObjectHeader(NamedTuple):
-    """An object's messages, in the order in which they are stored, NIL and continuation messages left out."""
+    """An object's messages, NIL and continuation messages left out."""
 
     address: int
     version: int
-    messages: list[Message]
     references: int
     """How many hard links point here, as far as the prefix says (version 1)."""
-    times: tuple[int, int, int, int] | None
-    """Access, modification, change and birth time, in seconds since 1970 (version 2)."""
-
-    def first(self, kind: int) -> Message | None:
-        """The first message of `kind`."""
-        for message in self.messages:
-            if message[0] == kind:
-                return message
-        return None
+    first: dict[int, Message]
+    """The first message of each type number."""
+    attributes: list[Message]
+    links: list[Message]
 
 
 def read_header(space: AddressSpace, address: int) -> ObjectHeader:
@@ -62,7 +48,7 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     references = int.from_bytes(prefix[4:8], "little")
     begin = address + 16
     block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(begin, size)
-    messages: list[Message] = []
+    header = ObjectHeader(address, 1, references, {}, [], [])
     pending = [(begin, block)]
     for number, (begin, block) in enumerate(pending):
         at, end = 0, len(block)
@@ -76,8 +62,8 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
             if kind == CONTINUATION:
                 _continue(space, block[body_at:at], pending, number)
             elif kind:
-                messages.append(Message(kind, block[body_at - 4], block[body_at:at], None, begin + body_at))
-    return ObjectHeader(address, 1, messages, references, None)
+                _keep(header, kind, (block[body_at - 4], block[body_at:at]))
+    return header
 
 
 def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
@@ -85,18 +71,13 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     if prefix[4] != 2:
         raise UnsupportedSource(f"object header version {prefix[4]} is not known", offset=space.base + address + 4)
     flags = prefix[5]
-    at, times = 6, None
-    if flags & 0x20:
-        times = tuple(int.from_bytes(prefix[n : n + 4], "little") for n in range(6, 22, 4))
-        at += 16
-    if flags & 0x10:
-        at += 4
+    at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)  # times, and when attributes move out
     width = 1 << (flags & 3)
     size = int.from_bytes(prefix[at : at + width], "little")
     at += width
     begin = address + at
     block = prefix[at : at + size] if at + size <= len(prefix) else space.read(begin, size)
-    messages: list[Message] = []
+    header = ObjectHeader(address, 2, 1, {}, [], [])
     pending = [(begin, block)]
     head = 6 if flags & 4 else 4
     for number, (begin, block) in enumerate(pending):
@@ -110,9 +91,17 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
             if kind == CONTINUATION:
                 _continue(space, block[body_at:at], pending, number, signature=b"OCHK")
             elif kind:
-                created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else None
-                messages.append(Message(kind, marks, block[body_at:at], created, begin + body_at))
-    return ObjectHeader(address, 2, messages, 1, times)  # type: ignore[arg-type]
+                _keep(header, kind, (marks, block[body_at:at]))
+    return header
+
+
+def _keep(header: ObjectHeader, kind: int, message: Message) -> None:
+    if kind == ATTRIBUTE:
+        header.attributes.append(message)
+    elif kind == LINK:
+        header.links.append(message)
+    else:
+        header.first.setdefault(kind, message)
 
 
 def _continue(
@@ -129,8 +118,3 @@ def _continue(
         block = block[4:-4]  # a checksum closes it
         address += 4
     pending.append((address, block))
-
-
-def messages_of(header: ObjectHeader, kind: int) -> Iterator[Message]:
-    """All messages of `kind`."""
-    return (message for message in header.messages if message[0] == kind)

@@ -129,7 +129,9 @@ class FractalHeap:
         if isinstance(place, bytes):
             return place
         if place[1] > most:
-            raise CorruptFile(f"an object of a fractal heap is {place[1]} bytes long", offset=self._space.base + place[0])
+            raise CorruptFile(
+                f"an object of a fractal heap is {place[1]} bytes long", offset=self._space.base + place[0]
+            )
         return self._space.read(*place)
 
     def _tiny(self, heap_id: bytes) -> bytes:

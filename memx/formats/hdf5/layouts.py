@@ -122,22 +122,21 @@ def chunks_of(space: AddressSpace, layout: Layout, extent: Dataspace) -> Iterato
     if layout.index == _SINGLE:
         return chunk_single(layout.address, grid, layout.size, layout.mask)
     if layout.index == _IMPLICIT:
-        return chunks_implicit(layout.address, grid)
-    walk = {_BTREE1: chunks_v1, _FIXED: chunks_fixed_array, _EXTENSIBLE: chunks_extensible_array, _BTREE2: chunks_v2_btree}
+        return chunks_implicit(space, layout.address, grid)
+    walk = {
+        _BTREE1: chunks_v1,
+        _FIXED: chunks_fixed_array,
+        _EXTENSIBLE: chunks_extensible_array,
+        _BTREE2: chunks_v2_btree,
+    }
     return walk[layout.index](space, layout.address, grid)
 
 
-def storage_size(space: AddressSpace, layout: Layout, extent: Dataspace) -> int:
-    """The bytes that a data set takes in the file; walks the index of a chunked one."""
+def storage_size(space: AddressSpace, layout: Layout, extent: Dataspace, *, external: bool) -> int:
+    """The bytes that a data set takes, in the file or in `external` ones; walks the index of a chunked one."""
     if layout.kind == CHUNKED:
-        if layout.index == _IMPLICIT and layout.address is not None:
-            most = extent.longest or ()
-            sides = zip(most, layout.chunk, strict=False)
-            return math.prod(-(-(n or 0) // side) * side for n, side in sides) * layout.element_size
         return sum(chunk.size for chunk in chunks_of(space, layout, extent))
-    if layout.kind == COMPACT or layout.address is not None:
-        return layout.size or 0
-    return 0
+    return layout.size or 0 if layout.kind == COMPACT or layout.address is not None or external else 0
 
 
 def virtual_sources(space: AddressSpace, heap: GlobalHeap, layout: Layout) -> dict[str, Any]:
@@ -173,8 +172,8 @@ def _behind_selection(body: bytes, at: int) -> int:
         return at + 16
     if version == 1:
         return at + 16 + int.from_bytes(body[at + 12 : at + 16], "little")
-    if kind == 2 and version == 2:
-        return at + 13 + int.from_bytes(body[at + 9 : at + 13], "little")
+    if kind == 2 and version == 2:  # its own length is wrong in what the library writes: always a regular one
+        return at + 17 + 32 * int.from_bytes(body[at + 13 : at + 17], "little")
     if kind == 2 and version == 3:
         regular, width, rank = body[at + 8] & 1, body[at + 9], int.from_bytes(body[at + 10 : at + 14], "little")
         if regular:

@@ -84,6 +84,11 @@ def parse_fill(body: bytes) -> bytes | None:
     return body[at + 4 : at + 4 + size] if 0 < size <= len(body) - at - 4 else None
 
 
+def parse_old_fill(body: bytes | None) -> bytes | None:
+    """IV.A.2.e, which files had before they had IV.A.2.f."""
+    return None if body is None else body[4 : 4 + int.from_bytes(body[:4], "little")] or None
+
+
 def parse_external(space: AddressSpace, body: bytes) -> dict[str, Any]:
     """IV.A.2.h: the files that hold the data, as the `external` field."""
     used = body[6] | body[7] << 8

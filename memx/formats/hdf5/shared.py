@@ -19,14 +19,14 @@ class Shared:
         self._committed: dict[tuple[int, int], bytes] = {}
         self._heaps: list[tuple[int, FractalHeap]] | None = None
 
-    def body(self, message: Message) -> bytes:
-        """The body of `message`, or of the message that it stands for."""
-        return self.resolve(message.body, message.kind) if message.flags & _SHARED else message.body
+    def body(self, message: Message, kind: int) -> bytes:
+        """The body of `message`, which is of `kind`, or of the message that it stands for."""
+        return self.resolve(message[1], kind) if message[0] & _SHARED else message[1]
 
     def first(self, header: ObjectHeader, kind: int) -> bytes | None:
         """The body of the first message of `kind`."""
-        message = header.first(kind)
-        return None if message is None else self.body(message)
+        message = header.first.get(kind)
+        return None if message is None else self.body(message, kind)
 
     def resolve(self, body: bytes, kind: int) -> bytes:
         """The body of the message of `kind` that `body`, a shared message of version 1 to 3, stands for."""
@@ -35,16 +35,16 @@ class Shared:
             return self.in_heap(body[2:10], kind)
         if not 1 <= version <= 3:
             raise UnsupportedSource(f"a shared message of version {version} is not known")
-        address = self._space.address(body, 8 if version == 1 else 2)
+        address = self._space.address(body, 8 + self._space.length_size if version == 1 else 2)
         found = self._committed.get((address, kind))
         if found is None:
-            message = read_header(self._space, address).first(kind)
-            if message is None or message.flags & _SHARED:
+            message = read_header(self._space, address).first.get(kind)
+            if message is None or message[0] & _SHARED:
                 where = self._space.base + address
                 raise CorruptFile("a message is said to be shared with an object that has none", offset=where)
             if len(self._committed) >= _CACHED:
                 self._committed.clear()
-            found = self._committed[address, kind] = message.body
+            found = self._committed[address, kind] = message[1]
         return found
 
     def in_heap(self, heap_id: bytes, kind: int) -> bytes:
@@ -61,14 +61,16 @@ class Shared:
         space, o = self._space, self._space.offset_size
         if self._extension is None:
             return []
-        message = read_header(space, self._extension).first(SHARED_TABLE)
+        message = read_header(space, self._extension).first.get(SHARED_TABLE)
         if message is None:
             return []
-        address, count = space.address(message.body, 1), message.body[1 + o]
+        address, count = space.address(message[1], 1), message[1][1 + o]
         step = 16 + 2 * o
         data = space.read(address, 4 + count * step)
         if data[:4] != b"SMTB":
-            raise CorruptFile("there is no table of shared messages where one is said to be", offset=space.base + address)
+            raise CorruptFile(
+                "there is no table of shared messages where one is said to be", offset=space.base + address
+            )
         heaps = []
         for at in range(4, 4 + count * step, step):
             heap = space.address(data, at + step - o)

@@ -48,7 +48,9 @@ class AddressSpace:
             return block[begin : begin + length]
         if length > _BLOCK:
             return self._whole(self._source.read_at(at, length), length, at)
-        return self._whole(block[begin:] + self.read(address + len(block) - begin, length - len(block) + begin), length, at)
+        return self._whole(
+            block[begin:] + self.read(address + len(block) - begin, length - len(block) + begin), length, at
+        )
 
     def upto(self, address: int, length: int) -> bytes:
         """At most `length` bytes at `address`, fewer where the file ends; at least one."""

@@ -17,7 +17,7 @@ SORTED_MOST = 4096
 """Groups of more members are listed in the order of their own index, since libhdf5 sorts by holding them all."""
 _NAME_MOST = 300
 """Characters of a path in a message."""
-_CACHE = 1 << 20
+_CACHE = 32768
 """Bytes of libhdf5's metadata cache, where it would take up to 32 MiB."""
 
 
@@ -90,6 +90,11 @@ def members(group: Any, batch: int = SORTED_MOST) -> Iterator[Link]:
             return
         at += len(found)
         found.clear()
+
+
+def links_held(depth: int) -> int:
+    """How many links of a group to hold that lies `depth` groups deep, 1 for the root: all together stay few."""
+    return max(64, min(SORTED_MOST, 2 * SORTED_MOST // depth))
 
 
 def link_target(group: Any, name: bytes) -> tuple[str | None, str | None]:

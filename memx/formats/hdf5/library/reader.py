@@ -13,11 +13,11 @@ from memx.formats.hdf5.library.handles import (
     HARD,
     LIBRARY_ERRORS,
     LINK_KINDS,
-    SORTED_MOST,
     Link,
     broken,
     identity,
     link_target,
+    links_held,
     members,
     open_file,
     open_object,
@@ -31,7 +31,6 @@ DEPTH_MOST = 1000
 """Groups within groups; libhdf5 holds the whole path of every open one."""
 _OBJECT_LEAST = 16
 """No object header takes fewer bytes: so a file cannot hold more objects than this says."""
-_LINKS_HELD = 8192
 _NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
 _NETCDF_LOOKED_AT = 64
 """Members of the root group that are asked whether they are dimensions of netCDF."""
@@ -157,9 +156,8 @@ class HDF5StreamReader(StreamReader):
             yield from self._with_attributes({"type": "datatype", "path": path}, thing, _datatype_fields, address)
 
     def _group(self, path: str, group: Any, address: int) -> Iterator[Record]:
-        held = max(64, min(SORTED_MOST, _LINKS_HELD // (len(self._levels) + 1)))
         self._depths[address] = len(self._levels)
-        self._levels.append(_Level(address, members(group, held), group))
+        self._levels.append(_Level(address, members(group, links_held(len(self._levels) + 1)), group))
         yield from self._with_attributes({"type": "group", "path": path}, group, lambda _group: {}, address)
 
     def _dataset_fields(self, dataset: Any) -> dict[str, Any]:
