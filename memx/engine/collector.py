@@ -13,12 +13,12 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from memx.engine.pauses import PauseRecorder
 from memx.engine.strategy import GC_THRESHOLDS, ExtractionStrategy
 from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.engine.growth import GrowthWatch
+    from memx.engine.pauses import PauseRecorder
 
 Thresholds = tuple[int, int, int]
 
@@ -181,8 +181,10 @@ class GarbageCollectionOptimizer:
             _governor.unprotect()
 
     @contextlib.contextmanager
-    def measured(self) -> Iterator[PauseRecorder]:
+    def measured(self) -> "Iterator[PauseRecorder]":
         """The collector's pauses and yield for the length of a `with` block."""
+        from memx.engine.pauses import PauseRecorder
+
         recorder = PauseRecorder()
         with recorder:
             yield recorder
