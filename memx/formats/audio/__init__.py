@@ -89,7 +89,7 @@ class AudioStreamReader(StreamReader):
         """Opens the file with libsndfile, FFmpeg or both, and sets who reads it and what describes it."""
         tags = read_tags(self.source, self.options.max_value_bytes)
         sound = self._sound = self._try_sndfile(head)
-        if sound is not None and tags is not None and sound.announced is not None:
+        if sound is not None and tags is not None:
             pictures = {"pictures": tags.pictures} if tags.pictures else {}
             self._described = [{**sound.stream(), "tags": tags.tags, **pictures}]
             return

@@ -62,9 +62,9 @@ class AvFile:
 
     def streams(self) -> list[Record]:
         """A `stream` record for each stream of sound; tags of the file, under those of the stream, are in each."""
-        codecs = _dumped_codecs(self._container) if any(s.codec_context is None for s in self.sounds) else {}
+        dumped = _dumped(self._container) if any(s.codec_context is None for s in self.sounds) else {}
         pictures = self._pictures()
-        records = [self._stream(stream, codecs.get(stream.index)) for stream in self.sounds]
+        records = [self._stream(stream, dumped.get(stream.index, {})) for stream in self.sounds]
         return [record | ({"pictures": pictures} if pictures else {}) for record in records]
 
     def chapters(self) -> list[Record]:
@@ -114,10 +114,9 @@ class AvFile:
         except failures() as exc:
             raise broken("FFmpeg cannot read on in this file", exc) from exc
 
-    def _stream(self, stream: "AudioStream", codec: str | None) -> Record:
+    def _stream(self, stream: "AudioStream", dumped: dict[str, Any]) -> Record:
         context, container = stream.codec_context, self._container
-        record: Record = {"type": "stream", "index": stream.index, "codec": codec}
-        record |= {"sample_rate": None, "channels": None}
+        record: Record = {"type": "stream", "index": stream.index, **_UNKNOWN, **dumped}
         if context is not None:
             record |= {
                 "codec": context.codec.canonical_name,
@@ -303,8 +302,15 @@ _SAMPLE_FORMATS = {
 """By the packed sample format: NumPy's type in the order of this machine, full scale and silence."""
 
 
-def _dumped_codecs(container: Any) -> dict[int, str]:
-    """The codecs of streams that have no decoder, from the description that FFmpeg prints, by stream index."""
+_UNKNOWN: dict[str, Any] = {"codec": None, "sample_rate": None, "channels": None}
+_DUMPED = re.compile(
+    r"  Stream #0:(?P<index>\d+)[^ ]*: Audio: (?P<codec>\w+)"
+    r"(?:.*?, (?P<rate>\d+) Hz)?(?:, (?:(?P<mono>mono)|(?P<stereo>stereo)|(?P<channels>\d+) channels))?"
+)
+
+
+def _dumped(container: Any) -> dict[int, dict[str, Any]]:
+    """What PyAV does not give of streams without a decoder, from what FFmpeg prints, by the stream's index."""
     import av.logging
 
     level = av.logging.get_level()
@@ -313,5 +319,12 @@ def _dumped_codecs(container: Any) -> dict[int, str]:
         lines = container.dumps_format().splitlines()
     finally:
         av.logging.set_level(level)
-    found = (re.match(r"  Stream #0:(\d+)[^ ]*: \w+: (\w+)", line) for line in lines)
-    return {int(match[1]): match[2] for match in found if match and match[2] != "none"}
+    found: dict[int, dict[str, Any]] = {}
+    for match in filter(None, map(_DUMPED.match, lines)):
+        channels = 1 if match["mono"] else 2 if match["stereo"] else int(match["channels"] or 0)
+        found[int(match["index"])] = {
+            "codec": None if match["codec"] == "none" else match["codec"],
+            "sample_rate": int(match["rate"] or 0) or None,
+            "channels": channels or None,
+        }
+    return found

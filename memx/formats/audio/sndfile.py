@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 1 << 17
-"""Samples read at once, of all channels together. Some MP3 decode wrongly when read a few thousand at a time."""
+"""Samples read at once, of all channels together: what is worked on stays in the processor's cache."""
 _UNKNOWN = 1 << 62
 """libsndfile's number of samples is beyond this where a file does not say it."""
 _CODECS = {
@@ -90,10 +90,8 @@ class SndFile:
     reader = "soundfile"
 
     def __init__(self, path: str, options: ReadOptions) -> None:
-        import soundfile
-
         try:
-            self._file = soundfile.SoundFile(os.fsencode(path))
+            self._file = _forward_file(os.fsencode(path))
         except (OSError, RuntimeError, ValueError, TypeError) as exc:
             raise broken("libsndfile cannot read this file", getattr(exc, "error_string", exc)) from exc
         file = self._file
@@ -160,3 +158,18 @@ class SndFile:
             return name
         big = file.endian == "BIG" or (file.endian == "FILE" and file.format in _BIG)
         return name + ("be" if big else "le")
+
+
+def _forward_file(path: bytes) -> Any:
+    """A soundfile.SoundFile that is read forward only.
+
+    soundfile seeks to where it stands after every read of a file that can seek. That resets the decoder: MP3
+    then lose what frames borrow from those before them, and FLAC files without a length fail at their end.
+    """
+    import soundfile
+
+    class ForwardFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
+        def seekable(self) -> bool:
+            return False
+
+    return ForwardFile(path)

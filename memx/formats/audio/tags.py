@@ -25,7 +25,7 @@ _RIFF_NAMES = {
     "ITCH": "encoded_by",
 }
 _VORBIS_NAMES = {"ALBUMARTIST": "album_artist", "TRACKNUMBER": "track", "DISCNUMBER": "disc", "DESCRIPTION": "comment"}
-_LEAST_PICTURE = 32
+_LEAST_PICTURE = 34
 _CHANNEL_MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 """Which loudspeakers the channels are for: no tag (RFC 9639, 8.6.2)."""
 _BROADCAST = (
