@@ -26,6 +26,7 @@ from memx.formats import Format
 from memx.records import Record, encode
 from memx.sources import LocalFile
 from memx.sources.local import open_descriptor
+from memx.sources.spool import remove
 
 _BLOCK = 1 << 16
 _POLL = 0.05
@@ -55,7 +56,11 @@ class Job:
     options: StreamOptions
     allowance: int | None
     """Bytes that the worker may have resident, all in all."""
-    outbox: int
+    document: bool = False
+    """Whether the records are folded into one `metadata` record where they are read: see `memx.engine.documents`."""
+    predicted_peak: int | None = None
+    """What that record says of it, in bytes."""
+    outbox: int = -1
     """The descriptor of the memory that the lines are gathered in: see `memx.engine.outbox`."""
 
     def to_json(self) -> bytes:
@@ -184,7 +189,7 @@ def main() -> None:
     """The life of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     job = Job.from_json(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(job.file if job.spooled else None,), daemon=True).start()
     outbox = Outbox(job.outbox, _private_output())
     output = _Output(outbox, job.options.timeout)
     if job.allowance is not None:
@@ -193,10 +198,18 @@ def main() -> None:
         with LocalFile(open_descriptor(job.file), job.name, name=job.file) as source:
             session = Session(source, job.row, job.options, spooled=job.spooled, isolated=True)
             outbox.batch = min(session.plan.write_batch, BATCH)
-            output.run(iter(session))
+            output.run(_told(session, job))
     except BrokenPipeError:
         pass
     os._exit(0)  # a library that crashes when it is unloaded shall not spoil what was read
+
+
+def _told(session: Session, job: Job) -> Generator[Record]:
+    if not job.document:
+        return iter(session)
+    from memx.engine.documents import folded
+
+    return folded(session, job.predicted_peak)
 
 
 class _Output:
@@ -252,10 +265,12 @@ def _private_output() -> int:
     return private
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(copy: str | None) -> None:
     # os.read, not sys.stdin: a thread that holds the lock of a buffered file at exit is fatal
     while os.read(0, 1):
         pass
+    if copy is not None:
+        remove(copy)
     os._exit(1)
 
 

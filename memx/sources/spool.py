@@ -34,18 +34,15 @@ def spool(source: Source) -> LocalFile:
 
 
 class _Spooled(LocalFile):
-    """A file without a name, so that a memx killed with SIGKILL leaves nothing behind.
+    """A file that goes when it is closed.
 
-    It is reached through the descriptor table of this process, where that is a folder (Linux).
+    It has to have a name, since libhdf5 opens no file without one. If this process is killed, the worker that
+    reads the file removes it.
     """
 
     def __init__(self, path: str) -> None:
-        descriptor, name = tempfile.mkstemp(prefix="memx-")
-        through = f"/proc/{os.getpid()}/fd/{descriptor}"
-        self._unlink_later = None if os.path.exists(through) else name
-        if self._unlink_later is None:
-            os.unlink(name)
-        super().__init__(descriptor, path, name=self._unlink_later or through)
+        descriptor, self._file = tempfile.mkstemp(prefix="memx-")
+        super().__init__(descriptor, path, name=self._file)
 
     def write(self, data: memoryview) -> None:
         while data:
@@ -55,6 +52,14 @@ class _Spooled(LocalFile):
 
     def close(self) -> None:
         super().close()
-        name, self._unlink_later = self._unlink_later, None
-        if name is not None:
-            os.unlink(name)
+        name, self._file = self._file, ""
+        if name:
+            remove(name)
+
+
+def remove(name: str) -> None:
+    """Removes a copy, which may be gone already."""
+    try:
+        os.unlink(name)
+    except FileNotFoundError:
+        pass

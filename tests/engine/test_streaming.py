@@ -204,6 +204,33 @@ def test_a_worker_ends_with_its_parent(tmp_path):
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_a_copy_of_a_pipe_goes_when_memx_is_killed(tmp_path):
+    code = (
+        "import os\n"
+        "from memx import formats\n"
+        "from memx.engine.streaming import Stream\n"
+        "formats.FORMATS = (formats.Format('h', 'h', (), lambda h, s: True, 'tests.engine.hostile', 'Sleeps', 'h'),)\n"
+        "reading, writing = os.pipe(); os.write(writing, b'x'); os.close(writing)\n"
+        "records = Stream(os.fdopen(reading, 'rb')).records(); next(records); next(records)\n"
+        "print('there', flush=True); next(records)\n"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == b"there\n"
+    assert len(os.listdir(tmp_path)) == 1
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(100):
+        if not os.listdir(tmp_path):
+            break
+        time.sleep(0.05)
+    assert os.listdir(tmp_path) == []
+
+
 def test_names_that_are_no_utf8_survive(tmp_path):
     path = os.fsencode(tmp_path) + b"/caf\xe9\x1b[31m"
     Path(os.fsdecode(path)).write_bytes(b"x")
