@@ -82,13 +82,13 @@ def stream(
         select=tuple(select or ()),
         limit=limit,
         chunk_size=chunk_size,
+        max_value_bytes=StreamOptions().max_value_bytes if max_value_bytes is None else max_value_bytes,
         frame_length=frame_length,
         hop_length=hop_length,
         strategy=strategy,
         with_path=with_path,
         max_memory=max_memory,
         timeout=timeout,
-        **({} if max_value_bytes is None else {"max_value_bytes": max_value_bytes}),
     )
     complete = emit([Stream(name, wanted) for name in source], OutputOptions(output, table, not no_color))
     return 0 if complete else 1
