@@ -46,12 +46,13 @@ class LocalFile(Source):
     """
 
     seekable = True
+    _descriptor = -1
 
     def __init__(self, descriptor: int, path: str, *, name: str | os.PathLike[str] | None = None) -> None:
+        self._descriptor = descriptor
         self.path = path
         self.size = os.fstat(descriptor).st_size
         self.drop_behind = False
-        self._descriptor = descriptor
         self._name = name
         self._position = 0
         self._dropped = 0
@@ -110,6 +111,9 @@ class LocalFile(Source):
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()  # a reader that was iterated and forgotten leaves nothing open
 
     def forgo_read_ahead(self) -> None:
         """Has the kernel read what is asked for and nothing ahead of it: less page cache, more waiting."""

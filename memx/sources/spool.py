@@ -40,6 +40,8 @@ class _Spooled(LocalFile):
     reads the file removes it.
     """
 
+    _file = ""
+
     def __init__(self, path: str) -> None:
         descriptor, self._file = tempfile.mkstemp(prefix="memx-")
         super().__init__(descriptor, path, name=self._file)

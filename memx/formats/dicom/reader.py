@@ -7,7 +7,7 @@ from memx.formats.base import StreamReader
 from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, Syntax, guess
 from memx.formats.dicom.tokenizer import Tokenizer
 from memx.records import Record
-from memx.sources import Cursor, InflatedSource, Source
+from memx.sources import Cursor, InflatedSource, Origin, Source
 
 _PREAMBLE, _PREFIX = 128, b"DICM"
 _ZLIB_HEADER = 2
@@ -39,6 +39,10 @@ class DicomStreamReader(StreamReader):
             raise TruncatedFile("the deflated data set ends early", offset=cursor.tell())
         if not (meta.begun or command.begun or body.begun):
             raise CorruptFile("there is no data element", offset=0)
+
+    def stream_dicom_elements(self, origin: Origin) -> Iterator[Record]:
+        """The `element` records of `origin`, which is opened, and closed at the end."""
+        return (record for record in self.stream(origin) if record["type"] == "element")
 
     def _part(self, cursor: Cursor, syntax: Syntax) -> Tokenizer:
         return Tokenizer(cursor, syntax, self.options.max_value_bytes)
