@@ -37,8 +37,8 @@ check: $(READY)  ## lint, types, and docs that say what the commands do
 	$(BIN)/mypy
 	$(BIN)/python -m memx.cli.docgen --check
 
-bench: $(READY)  ## measure memx, and other tools where they are installed
-	$(BIN)/python -m tests.bench
+bench: $(READY)  ## measure memx and the other tools that are installed, on FILES or on samples
+	@$(BIN)/python -m tests.bench $(FILES)
 
 docs: $(READY)  ## write the man pages and the completions from the commands
 	$(BIN)/python -m memx.cli.docgen
