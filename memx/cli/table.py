@@ -1,34 +1,19 @@
 """Records as rows of a table for people: one row a record, each shown as it comes, none kept."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from memx.cli.columns import GAP, Column, bar, fit_end, joined, spread, width_of, wrapped
 from memx.cli.text import safe_text
 from memx.records import Record
 from memx.units import format_size
 
 _ROOM = 400
 """Characters of a value that are looked at: more than any column shows."""
-_GAP = 2
-_NARROW = re.compile("[\x20-\u02ff\u2010-\u2027\u2580-\u259f]*").fullmatch
-"""Text of which every character surely takes one cell: then Rich, which knows the others, is not needed."""
-_LINES = 8
-"""Lines of one row at most."""
 _DEEPEST = 8
 """Levels of nesting that are shown by indentation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column at least `least` cells wide, and by `share` of what the terminal has more."""
-
-    title: str
-    least: int
-    share: int = 0
-    right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +144,7 @@ def _level(level: Any) -> str:
 
 def _meter(level: Any) -> str:
     """A bar of eight cells for an RMS level, 1.0 being full scale."""
-    return _bar(level if isinstance(level, float | int) else 0.0, 8)
-
-
-def _bar(fraction: float, width: int) -> str:
-    """A bar in eighths of a cell."""
-    eighths = max(0, min(width * 8, round(fraction * width * 8)))
-    full, part = divmod(eighths, 8)
-    bar: str = "█" * full + "▏▎▍▌▋▊▉"[part - 1 : part]
-    return bar + "·" * (width - len(bar))
+    return bar(level if isinstance(level, float | int) else 0.0, 8)
 
 
 def _stream(record: Record) -> Row:
@@ -182,7 +159,7 @@ def _packet(record: Record) -> Row:
 def _chunk(record: Record) -> Row:
     entropy = record["entropy"]
     numbers = (f"{record[field]:,}" for field in ("index", "offset", "length"))
-    return Row((*numbers, f"{entropy:.4f}", _bar(entropy / 8, 16)))
+    return Row((*numbers, f"{entropy:.4f}", bar(entropy / 8, 16)))
 
 
 def _digest(record: Record) -> Row:
@@ -244,7 +221,7 @@ class TableView:
 
     def _begin(self, file: Record) -> Iterator[str]:
         self._columns = COLUMNS.get(file["format"] or "", _ANY)
-        self._widths = _spread(self._columns, self._width)
+        self._widths = spread(self._columns, self._width)
         if self._sources:
             yield ""
         self._sources += 1
@@ -256,10 +233,8 @@ class TableView:
             *(["copied to disk first"] if file.get("spooled") else []),
         ]
         about = "  " + " · ".join(facts)
-        path, room = safe_text(file["path"]), max(8, self._width - _cells(about))
-        if _cells(path) > room:  # its end tells more than its beginning
-            path = "…" + _fit(path[::-1], room - 1).rstrip("…")[::-1]
-        yield self._paint(path, "bold") + self._paint(about, "dim")
+        path, room = safe_text(file["path"]), max(8, self._width - width_of(about))
+        yield self._paint(fit_end(path, room), "bold") + self._paint(about, "dim")
         yield self._paint(self._join([column.title for column in self._columns]), "underline cyan")
 
     def _end(self, end: Record) -> Iterator[str]:
@@ -267,7 +242,7 @@ class TableView:
         facts = f"{end['records']:,} records · {metrics['elapsed_s']:.3f} s · {format_size(metrics['bytes_read'])} read"
         reason = f" · {safe_text(end['reason'])}" if end["reason"] else ""
         text = f"{status} · {facts} · peak {format_size(metrics['peak_rss'])}{reason}"
-        first, *more = _wrapped(text, self._width)
+        first, *more = wrapped(text, self._width)
         yield self._paint(status, _STATUS_STYLE[status]) + first[len(status) :]
         yield from more
 
@@ -275,61 +250,14 @@ class TableView:
         last = len(row.cells) - 1
         lines = [row.cells]
         if last + 1 < len(self._columns):
-            room = self._width - sum(self._widths[:last]) - _GAP * last
+            room = self._width - sum(self._widths[:last]) - GAP * last
             blank = ("",) * last
             lines = [
-                (*(blank if at else row.cells[:last]), part) for at, part in enumerate(_wrapped(row.cells[last], room))
+                (*(blank if at else row.cells[:last]), part) for at, part in enumerate(wrapped(row.cells[last], room))
             ]
         for cells in lines:
             line = self._join(cells)
             yield self._paint(line, row.style) if row.style else line
 
     def _join(self, cells: Sequence[str]) -> str:
-        parts = [
-            _fit(cell, width, right=column.right)
-            for cell, column, width in zip(cells, self._columns, self._widths, strict=False)
-        ]
-        if len(cells) < len(self._columns):
-            parts[-1] = cells[-1]
-        return (" " * _GAP).join(parts).rstrip()
-
-
-def _spread(columns: tuple[Column, ...], width: int) -> list[int]:
-    """The widths of `columns` that together fill `width` cells."""
-    spare = width - sum(column.least for column in columns) - _GAP * (len(columns) - 1)
-    shares = sum(column.share for column in columns) or 1
-    return [max(3, column.least + spare * column.share // shares) for column in columns]
-
-
-def _cells(text: str) -> int:
-    """How many cells of a terminal `text` takes; those of most scripts take one each, of some two."""
-    if _NARROW(text):
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _fit(text: str, width: int, *, right: bool = False) -> str:
-    """`text` in exactly `width` cells: filled with spaces, or cut with an ellipsis."""
-    taken = _cells(text)
-    if taken > width:
-        if taken == len(text):
-            return text[: width - 1] + "…"
-        from rich.cells import set_cell_size
-
-        return set_cell_size(text, width - 1) + "…"
-    return " " * (width - taken) + text if right else text + " " * (width - taken)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken between words; at most `_LINES`."""
-    lines, line = [], ""
-    for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
-        if line and _cells(longer) > width:
-            lines.append(line.rstrip())
-            longer = word
-        line = longer if _cells(longer) <= width else _fit(longer, width)
-    lines.append(line.rstrip())
-    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], _fit(lines[_LINES - 1], width - 1).rstrip() + "…"]
+        return joined(self._columns, self._widths, cells)

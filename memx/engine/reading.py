@@ -50,6 +50,11 @@ class ReadingMemory:
         """Bytes to read at once, now."""
         return self.chunk_size
 
+    def polled_chunk_size(self) -> int:
+        """That, after a `poll`: for a long reading that gives hardly any records."""
+        self.poll()
+        return self.chunk_size
+
     @contextlib.contextmanager
     def lend(self, size: int) -> Iterator[memoryview]:
         """A buffer of `size` bytes: a pooled one where they are as large. Raises OverMemory."""

@@ -46,18 +46,21 @@ class StreamOptions:
     """Bytes of the whole of memx; the reading then runs in a worker whose limit the kernel holds."""
     timeout: float | None = None
     """Seconds for one source; the reading then runs in a worker that can be stopped."""
+    summary: bool = False
+    """Only what describes the whole source: no frames, packets or chunks."""
 
     def for_reader(self, plan: StrategyPlan, memory: ReadingMemory) -> ReadOptions:
         """What a reader is told under `plan`; its buffers are lent by `memory`."""
         return ReadOptions(
             chunk_size=plan.chunk_size,
-            current_chunk_size=memory.current_chunk_size,
+            current_chunk_size=memory.polled_chunk_size if self.summary else memory.current_chunk_size,
             lend=memory.lend,
             chunk_length=self.chunk_size or CHUNK_LENGTH,
             max_value_bytes=self.max_value_bytes,
             frame_length=self.frame_length,
             hop_length=self.hop_length or self.frame_length,
             format=self.format,
+            summary=self.summary,
         )
 
 

@@ -22,6 +22,9 @@ class Stream:
     Raises UsageError for a format that does not exist.
     """
 
+    _last = "end"
+    """The type of the last record, which has the status."""
+
     def __init__(self, origin: Origin, options: StreamOptions | None = None) -> None:
         self.path = name_of(origin)
         self.options = options or StreamOptions()
@@ -98,26 +101,24 @@ class Stream:
 
     def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record]:
         self._session = Session(copy, row, self.options, spooled=copy is not source)
-        for record in self._session:
-            if record["type"] == "end":
-                self.status = record["status"]
+        for record in self._told(self._session):
+            if record["type"] == self._last:
+                self._ended(record)
             yield record
 
     def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
         self._session = None
         path = copy.local_path()
         assert path is not None
-        budget = self.options.max_memory
-        allowance = None if budget is None else budget - resident()
-        worker = Worker(Job(path, source.path, copy is not source, row, self.options, allowance, outbox=-1))
+        worker = Worker(self._job(path, row, source, spooled=copy is not source))
         self.worker_pid = worker.pid
         lines, stopped = 0, None
         try:
             for block in worker.blocks():
                 lines += block.count(b"\n")
                 last = block[block.rfind(b"\n", 0, -1) + 1 :]
-                if last.startswith(b'{"type":"end"'):
-                    self.status = decode(last)["status"]
+                if last.startswith(b'{"type":"%s"' % self._last.encode()):
+                    self._ended(decode(last))
                 yield block
         except MemxError as exc:
             stopped = exc
@@ -127,6 +128,20 @@ class Stream:
         if self.status is None:
             file = None if lines else file_record(source.path, row.name, source.size, row.library)
             yield from self._closing(file, lines - 1, stopped, worker.metrics())
+
+    def _job(self, path: str, row: Format, source: Source, *, spooled: bool) -> Job:
+        """What a worker is to do with the file at `path`."""
+        budget = self.options.max_memory
+        allowance = None if budget is None else budget - resident()
+        return Job(path, source.path, spooled, row, self.options, allowance)
+
+    def _told(self, session: Session) -> Iterator[Record]:
+        """What of `session` leaves memx."""
+        return iter(session)
+
+    def _ended(self, record: Record) -> None:
+        """This was the last record."""
+        self.status = record["status"]
 
     def _closing(
         self, file: Record | None, lines: int, error: Exception | None, metrics: dict[str, Any]

@@ -34,6 +34,8 @@ class ReadOptions:
     hop_length: int = 2048
     format: str | None = None
     """The format that the user says it is; a reader then never hands the file on."""
+    summary: bool = False
+    """Only what describes the whole: no `frame`, `packet` or `chunk`, and nothing decoded or demuxed for them."""
 
 
 class BelongsTo(Exception):  # noqa: N818 - a direction, not an error

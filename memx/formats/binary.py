@@ -110,7 +110,8 @@ def _helpers(small: bool) -> int:
 class BinaryStreamReader(StreamReader):
     """A `chunk` for every `chunk_length` bytes, then a `digest` of all.
 
-    Fields: `entropy` in bits a byte; `sha256` as FIPS 180-4 has it, in hex digits.
+    Fields: `entropy` in bits a byte; `sha256` as FIPS 180-4 has it, in hex digits. In a summary there are no
+    chunks, and the digest has the `entropy` of all bytes.
     """
 
     format = "binary"
@@ -119,17 +120,22 @@ class BinaryStreamReader(StreamReader):
         source, length = self.source, self.options.chunk_length
         small = source.size is not None and source.size <= SMALL
         digest = hashlib.sha256()
+        summary, whole = self.options.summary, [0] * 256
         index = offset = 0
         size = min(length, self.options.chunk_size, BLOCK)
         with self.options.lend(size) as buffer, _ByteCounter(small) as counter:
             while counts := self._chunk(buffer, digest, counter):
                 got = sum(counts)
-                yield {"type": "chunk", "index": index, "offset": offset, "length": got, "entropy": entropy(counts)}
+                if summary:
+                    whole = list(map(int.__add__, whole, counts))
+                else:
+                    yield {"type": "chunk", "index": index, "offset": offset, "length": got, "entropy": entropy(counts)}
                 index += 1
                 offset += got
                 if got < length:
                     break
-        yield {"type": "digest", "sha256": digest.hexdigest(), "size": offset}
+        told = {"entropy": entropy(whole)} if summary else {}
+        yield {"type": "digest", "sha256": digest.hexdigest(), "size": offset, **told}
 
     def _chunk(self, buffer: memoryview, digest: "hashlib._Hash", counter: _ByteCounter) -> Counts | None:
         """The counts of the next chunk, which goes through `digest` as well; None at the end."""
