@@ -73,6 +73,10 @@ class AttributeReader:
             return {"attributes": attributes, "attributes_truncated": True, "attribute_count": count}, faults
         return {"attributes": attributes}, faults
 
+    def names(self, header: ObjectHeader) -> Iterator[bytes]:
+        """The names of the attributes of an object."""
+        return map(_name_of, self._bodies(header))
+
     def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
         """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known."""
         if not shape:
@@ -88,7 +92,7 @@ class AttributeReader:
             raise CorruptFile("its value ends in its midst")
         self._values.room = self._most
         try:
-            return nested(elements(datatype, data, at, count), shape) if count else _empty(shape)
+            return nested(elements(datatype, data, at, count), shape)
         except TooLong:
             return _not_read(datatype, shape, length)
 
@@ -167,13 +171,6 @@ class AttributeReader:
 def _name_of(body: bytes) -> bytes:
     at = 9 if body[0] == 3 else 8
     return body[at : at + (body[2] | body[3] << 8)].split(b"\0", 1)[0]
-
-
-def _empty(shape: tuple[int, ...]) -> Any:
-    """Lists within lists where some extent is zero, down to that one."""
-    if not shape or not 0 < shape[0] <= 1024:
-        return []
-    return [_empty(shape[1:]) for _ in range(shape[0])]
 
 
 def _not_read(datatype: Datatype, shape: tuple[int, ...], length: int) -> dict[str, Any]:

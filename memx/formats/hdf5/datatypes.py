@@ -268,7 +268,7 @@ _FLOATS = ((10, 5, "f2"), (23, 8, "f4"), (52, 11, "f8"), (64, 15, "f16"))
 def _floating(
     size: int, bits: int, offset: int, precision: int, e_at: int, e_size: int, m_at: int, m_size: int, bias: int
 ) -> Datatype:
-    """A floating-point number of any layout: sign, exponent and mantissa at their bits, the leading one implied or not."""
+    """A floating-point number of any layout: sign, exponent, mantissa at their bits, its leading one implied or not."""
     order = ">" if bits & 1 else "<"
     implied = bits >> 4 & 3 == 2
     sign_at = bits >> 8 & 0xFF
@@ -386,7 +386,7 @@ def _numpy_size(member: Datatype) -> int:
 def _member_format(member: Datatype) -> str:
     """A member in the list form: its shape stands beside its format."""
     if member.shape and member.base is not None:
-        inner, shape = member, ()
+        inner, shape = member, member.shape[:0]
         while inner.shape and inner.base is not None:
             shape, inner = shape + inner.shape, inner.base
         return f"{_member_dtype(inner)}, {shape}"
@@ -413,8 +413,18 @@ def nested(flat: list[Any], shape: tuple[int, ...]) -> Any:
     """`flat` as lists within lists of `shape`; its one element for the shape of a scalar."""
     if not shape:
         return flat[0]
+    if not flat:
+        return _empty(shape)
     for extent in reversed(shape[1:]):
-        flat = (
-            [flat[at : at + extent] for at in range(0, len(flat), extent)] if extent else [[] for _ in range(shape[0])]
-        )
+        flat = [flat[at : at + extent] for at in range(0, len(flat), extent)]
     return flat
+
+
+def _empty(shape: tuple[int, ...]) -> list[Any]:
+    """Lists within lists down to the extent that is zero; one list alone where that would be many."""
+    if len(shape) < 2 or not 0 < shape[0] <= _EMPTY_MOST:
+        return []
+    return [_empty(shape[1:]) for _ in range(shape[0])] if math.prod(shape[:-1]) <= _EMPTY_MOST else []
+
+
+_EMPTY_MOST = 1024

@@ -3,47 +3,19 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile
-from memx.formats.base import StreamReader, fault
-from memx.formats.hdf5.attributes import AttributeReader
-from memx.formats.hdf5.groups import EXTERNAL, HARD, SOFT, Link, is_group, links_of
-from memx.formats.hdf5.headers import ObjectHeader, read_header
-from memx.formats.hdf5.layouts import (
-    CHUNKED,
-    CONTIGUOUS,
-    NAMES,
-    VIRTUAL,
-    Layout,
-    parse_layout,
-    storage_size,
-    virtual_sources,
-)
-from memx.formats.hdf5.messages import (
-    DATASPACE,
-    DATATYPE,
-    EXTERNAL_FILES,
-    FILL,
-    FILTERS,
-    LAYOUT,
-    OLD_FILL,
-    REFERENCE_COUNT,
-    parse_external,
-    parse_fill,
-    parse_filters,
-    parse_old_fill,
-)
-from memx.formats.hdf5.shared import Shared
-from memx.formats.hdf5.superblock import read_superblock
-from memx.formats.hdf5.values import Values
+from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
+from memx.formats.base import BelongsTo, StreamReader, fault
+from memx.formats.hdf5.groups import HARD, Link
+from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, link_record
 from memx.records import Record, text
 
 DEPTH_MOST = 1000
-_OBJECT_LEAST = 16
-"""No object header takes fewer bytes: so a file cannot hold more objects than this says."""
-
-_DESCRIBING = (LAYOUT, DATASPACE, DATATYPE, FILTERS, FILL, OLD_FILL)
-_DESCRIBED = 1024
-"""So many different kinds of data sets are remembered: a file has thousands of the same kind."""
+"""Groups within groups; the path of each is held."""
+_NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
+_NETCDF_MARKS = (b"_NCProperties", b"_nc3_strict")
+_NETCDF_LOOKED_AT = 64
+"""Members of the root group that are asked whether they are dimensions of netCDF."""
 
 
 class _Level(NamedTuple):
@@ -53,49 +25,45 @@ class _Level(NamedTuple):
     links: Iterator[Link]
 
 
-class DirectReader(StreamReader):
-    """`group`, `dataset`, `datatype` and `link` records, as `memx.formats.hdf5.library` gives them."""
+class HDF5StreamReader(StreamReader):
+    """`group`, `dataset`, `datatype` and `link` records.
+
+    Every object gives one record, found by the address of its header (`address`); a further hard link to it is a
+    `link` whose `target` is the path of that record. Soft links are not followed; external files, and the sources
+    of virtual data sets, are not opened. Groups nest at most DEPTH_MOST deep.
+    """
 
     format = "hdf5"
     access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
 
     def open(self) -> dict[str, Any]:
-        self._superblock = read_superblock(self.source)
-        self._space = space = self._superblock.space
-        self._values = Values(space)
-        self._shared = Shared(space, self._superblock.extension)
-        self._attributes = AttributeReader(self._values, self._shared, self.options.max_value_bytes)
-        self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self._seen: dict[int, str] = {}
+        self._file = file = open_file(self)
+        if self.options.format is None and looks_like_netcdf(file, self.source.path):
+            raise BelongsTo("netcdf4")
+        self._attributes = file.attribute_reader(self.options.max_value_bytes)
+        self._seen: dict[int, str] = {}  # the paths of objects with more than one hard link, by address
         self._path: list[str] = []
         self._levels: list[_Level] = []
         self._depths: dict[int, int] = {}
-        self._objects_left = space.end // _OBJECT_LEAST
+        self._objects_left = file.space.end // OBJECT_LEAST
         return {}
 
     def records(self) -> Iterator[Record]:
-        root = self._superblock.root
-        header = read_header(self._space, root)
+        root = self._file.root
         self._seen[root] = "/"
-        yield from self._group("/", header)
+        yield from self._group("/", self._file.header(root))
         while self._levels:
             try:
                 link = next(self._levels[-1].links, None)
-            except (MemxError, IndexError) as exc:
-                yield _broken(f"the list of members of {self._here()}", exc)
+            except (MemxError, *FAULTS) as exc:
+                yield broken(f"the list of members of {self._here()}", exc)
                 link = None
             if link is None:
-                self._leave()
+                del self._depths[self._levels.pop().address]
+                del self._path[-1:]
             else:
                 yield from self._member(link)
-        missing = self._superblock.end_of_file - self._space.end
-        if self._superblock.end_of_file != self._space.undefined and missing > 0:
-            raise TruncatedFile(f"the file is {missing} bytes shorter than its superblock says")
-
-    def _leave(self) -> None:
-        """Back to the group above."""
-        del self._depths[self._levels.pop().address]
-        del self._path[-1:]
+        raise_if_short(self._file)
 
     def _here(self) -> str:
         return "/" + "/".join(self._path)
@@ -105,24 +73,28 @@ class DirectReader(StreamReader):
         name = text(link.name)
         path = "/" + "/".join((*self._path, name))
         if link.kind != HARD:
-            yield _other_link(link, path)
+            yield link_record(link, path)
         elif link.name in (b"", b".") or b"/" in link.name:
             yield fault(CorruptFile.code, f"a link of {self._here()} is called {name!r}, which no link can be")
         elif (target := self._known(link.address)) is not None:
             yield {"type": "link", "path": path, "kind": "hard", "target": target, "file": None}
         else:
             try:
-                header = read_header(self._space, link.address)
-            except (MemxError, IndexError) as exc:
-                yield _broken(f"the object {path}", exc)
+                header = self._file.header(link.address)
+                kind = self._file.kind(header)
+                if self._file.references(header) > 1:
+                    self._seen[link.address] = path
+            except (MemxError, *FAULTS) as exc:
+                yield broken(f"the object {path}", exc)
                 return
-            if _references(header) > 1:
-                self._seen[link.address] = path
             self._count(path)
-            yield from self._object(path, name, header)
+            yield from self._object(kind, path, name, header)
 
     def _known(self, address: int) -> str | None:
-        """The path of an object that had its record, if it has several links, or if it lies on the way here."""
+        """The path of an object that had its record, if it has several links, or if it lies on the way here.
+
+        The latter without trusting the file's own count of links: a cycle has to end.
+        """
         depth = self._depths.get(address)
         return self._seen.get(address) if depth is None else "/" + "/".join(self._path[:depth])
 
@@ -130,37 +102,32 @@ class DirectReader(StreamReader):
         """Ends the walk through a file whose links lead on and on, by ways that its counts of links do not tell."""
         self._objects_left -= 1
         if self._objects_left < 0:
-            raise CorruptFile(f"the links lead to more objects than the file can hold, at {path}")
+            raise CorruptFile(f"the links lead to more objects than the file can hold, at {path[:200]}")
 
-    def _object(self, path: str, name: str, header: ObjectHeader) -> Iterator[Record]:
-        if LAYOUT in header.first:
-            yield from self._with_attributes("dataset", path, header)
-        elif is_group(header):
-            if len(self._levels) >= DEPTH_MOST:
-                yield fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")
-                return
+    def _object(self, kind: Kind, path: str, name: str, header: ObjectHeader) -> Iterator[Record]:
+        if kind != "group":
+            yield from self._with_attributes(kind, path, header)
+        elif len(self._levels) >= DEPTH_MOST:
+            yield fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")
+        else:
             self._path.append(name)
             yield from self._group(path, header)
-        elif DATATYPE in header.first:
-            yield from self._with_attributes("datatype", path, header)
-        else:
-            yield fault(CorruptFile.code, f"the object {path} is neither a group, a data set nor a datatype")
 
     def _group(self, path: str, header: ObjectHeader) -> Iterator[Record]:
         self._depths[header.address] = len(self._levels)
-        self._levels.append(_Level(header.address, links_of(self._space, header)))
+        self._levels.append(_Level(header.address, self._file.links(header)))
         yield from self._with_attributes("group", path, header)
 
-    def _with_attributes(self, kind: str, path: str, header: ObjectHeader) -> Iterator[Record]:
-        """The record of an object with its own fields and its attributes, then an `error` for each attribute's fault."""
+    def _with_attributes(self, kind: Kind, path: str, header: ObjectHeader) -> Iterator[Record]:
+        """The record of an object with its fields and attributes, then an `error` for each attribute's fault."""
         record: Record = {"type": kind, "path": path}
         try:
             if kind == "dataset":
-                self._dataset(record, header)
+                record.update(self._file.dataset_fields(header, self._attributes))
             elif kind == "datatype":
-                self._datatype(record, self._shared.first(header, DATATYPE))
-        except (MemxError, IndexError) as exc:
-            yield _broken(f"the object {path}", exc)
+                record.update(self._file.datatype_fields(header))
+        except (MemxError, *FAULTS) as exc:
+            yield broken(f"the object {path}", exc)
             return
         attributes, faults = self._attributes.fields(header, path)
         record["address"] = header.address
@@ -168,88 +135,53 @@ class DirectReader(StreamReader):
         yield record
         yield from faults
 
-    def _datatype(self, record: Record, body: bytes | None) -> None:
-        if body is None:
-            raise CorruptFile("it has no datatype")
-        datatype = self._values.datatype(body)
-        record["dtype"] = datatype.name
-        if datatype.told:
-            record["datatype"] = datatype.told
 
-    def _dataset(self, record: Record, header: ObjectHeader) -> None:
-        """Puts shape, type and storage of a data set into `record`."""
-        space, first = self._space, self._shared.first
-        bodies = tuple(first(header, kind) for kind in _DESCRIBING)
-        layout_body = bodies[0]
-        if layout_body is None or bodies[1] is None or bodies[2] is None:
-            raise CorruptFile("it lacks its dataspace or its datatype")
-        layout = parse_layout(space, layout_body)
-        key = (layout.kind, layout.chunk, *bodies[1:])
-        fields = self._described.get(key)
-        if fields is None:
-            if len(self._described) >= _DESCRIBED:
-                self._described.clear()
-            fields = self._described[key] = self._describe(layout, *bodies[1:])
-        record.update(fields)
-        placed = layout.kind == CONTIGUOUS and layout.address is not None and EXTERNAL_FILES not in header.first
-        record["offset"] = space.base + (layout.address or 0) if placed else None
-        external = first(header, EXTERNAL_FILES)
-        extent = self._values.dataspace(bodies[1])
-        record["storage_size"] = storage_size(space, layout, extent, external=external is not None)
-        if external is not None:
-            record.update(parse_external(space, external))
-        if layout.kind == VIRTUAL:
-            record.update(virtual_sources(space, self._values.heap, layout))
-
-    def _describe(
-        self,
-        layout: Layout,
-        extent_body: bytes,
-        type_body: bytes,
-        filters: bytes | None,
-        fill: bytes | None,
-        old_fill: bytes | None,
-    ) -> dict[str, Any]:
-        """What data sets of the same messages have in common; the rest is for `_dataset` to put in its place."""
-        extent, datatype = self._values.dataspace(extent_body), self._values.datatype(type_body)
-        fields: dict[str, Any] = {
-            "shape": extent.shape,
-            "maxshape": extent.longest,
-            "dtype": datatype.name,
-            "layout": NAMES[layout.kind],
-            "chunks": layout.chunk if layout.kind == CHUNKED else None,
-            "filters": parse_filters(filters) if filters else [],
-            "offset": None,
-            "storage_size": 0,
-        }
-        value = parse_fill(fill) if fill is not None else parse_old_fill(old_fill)
-        if value is not None and datatype.decode is not None and len(value) >= datatype.size:
-            fields["fillvalue"] = self._attributes.value(datatype, (), value, 0)
-        if datatype.told:
-            fields["datatype"] = datatype.told
-        return fields
+def open_file(reader: StreamReader) -> HDF5File:
+    """The file of a reader. A superblock of an unknown version is for the library: raises BelongsTo."""
+    try:
+        return HDF5File(reader.source)
+    except UnsupportedSource as exc:
+        if exc.offset is None:
+            raise
+        raise BelongsTo("hdf5-library") from exc
+    except FAULTS as exc:
+        raise CorruptFile("the superblock or what it points to ends in its midst") from exc
 
 
-def _references(header: ObjectHeader) -> int:
-    """How many hard links lead to an object (IV.A.1, IV.A.2.w)."""
-    if header.version == 1:
-        return header.references
-    message = header.first.get(REFERENCE_COUNT)
-    return 1 if message is None else int.from_bytes(message[1][1:5], "little")
+def raise_if_short(file: HDF5File) -> None:
+    """Raises TruncatedFile where the file ends before what its superblock says was allocated."""
+    end = file.superblock.end_of_file
+    if end != file.space.undefined and end > file.space.end:
+        raise TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
-def _other_link(link: Link, path: str) -> Record:
-    """A soft, external or user-defined link (IV.A.2.g)."""
-    record: Record = {"type": "link", "path": path, "kind": "user-defined", "target": None, "file": None}
-    if link.kind == SOFT:
-        return record | {"kind": "soft", "target": text(link.value.split(b"\0", 1)[0])}
-    if link.kind == EXTERNAL:
-        file, _, target = link.value[1:].partition(b"\0")
-        return record | {"kind": "external", "target": text(target.split(b"\0", 1)[0]), "file": text(file)}
-    return record
+def looks_like_netcdf(file: HDF5File, path: str) -> bool:
+    """Whether an HDF5 file is netCDF-4: by netCDF's own marks, or by its name where it ends as netCDF's do.
+
+    The marks are attributes of the root group, `_NCProperties` and `_nc3_strict`, or, in files older than
+    netCDF 4.4.1, what marks a dimension of the root group (NetCDF User's Guide, netCDF-4 format).
+    """
+    if path.lower().endswith(_NETCDF_SUFFIXES):
+        return True
+    attributes = file.attribute_reader(0)
+    try:
+        root = file.header(file.root)
+        if any(name in _NETCDF_MARKS for name in attributes.names(root)):
+            return True
+        for index, link in enumerate(file.links(root)):
+            if index == _NETCDF_LOOKED_AT:
+                break
+            if link.kind == HARD:
+                header = file.header(link.address)
+                if file.kind(header) == "dataset" and b"_Netcdf4Dimid" in attributes.names(header):
+                    return True
+    except (MemxError, *FAULTS):
+        pass  # the walk will say what is wrong
+    return False
 
 
-def _broken(what: str, error: Exception) -> Record:
+def broken(what: str, error: Exception) -> Record:
+    """The `error` record of an object or a list that cannot be read."""
     if isinstance(error, MemxError):
         return fault(error.code, f"{what} cannot be read: {error.message}", error.offset)
     return fault(CorruptFile.code, f"{what} cannot be read: a message of its header ends in its midst")

@@ -43,7 +43,7 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
         return
     info = header.first.get(LINK_INFO)
     tracked = info is not None and bool(info[1][1] & 1)
-    found = (parse_link(space, message[1]) for message in header.links)
+    found: Iterator[Link] = (parse_link(space, message[1]) for message in header.links)
     if info is not None:
         dense = _dense(space, info[1])
         if dense is not None:
@@ -85,7 +85,7 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
 
 
 def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
-    """Links in a fractal heap, in the order of the index by creation where there is one; None where there is no heap."""
+    """Links in a fractal heap, in the order of the index by creation, if there is one; None without a heap."""
     width = space.offset_size
     flags = body[1]
     at = 10 if flags & 1 else 2

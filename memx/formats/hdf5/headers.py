@@ -109,7 +109,8 @@ def _continue(
 ) -> None:
     """Appends the block that a continuation message (IV.A.2.q) names to what is still to be walked."""
     address, size = space.address(body, 0), space.length(body, space.offset_size)
-    if len(pending) > _MOST_BLOCKS or any(address == begin - len(signature) for begin, _ in pending):
+    # blocks do not overlap: all of them together fit into the file
+    if len(pending) > _MOST_BLOCKS or size + sum(len(block) for _, block in pending) > space.end:
         raise CorruptFile("the continuation blocks of an object header go round", offset=space.base + address)
     block = space.read(address, size)
     if signature:

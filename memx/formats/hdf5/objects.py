@@ -1,0 +1,193 @@
+"""The objects of an open HDF5 file: what each is, and what its header says of it."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from memx.errors import CorruptFile, UnsupportedSource
+from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
+from memx.formats.hdf5.headers import ObjectHeader, read_header
+from memx.formats.hdf5.layouts import (
+    CHUNKED,
+    CONTIGUOUS,
+    NAMES,
+    VIRTUAL,
+    Layout,
+    parse_layout,
+    storage_size,
+    virtual_sources,
+)
+from memx.formats.hdf5.messages import (
+    DATASPACE,
+    DATATYPE,
+    EXTERNAL_FILES,
+    FILL,
+    FILTERS,
+    LAYOUT,
+    OLD_FILL,
+    REFERENCE_COUNT,
+    Dataspace,
+    parse_external,
+    parse_fill,
+    parse_filters,
+    parse_old_fill,
+)
+from memx.formats.hdf5.shared import Shared
+from memx.formats.hdf5.superblock import read_superblock
+from memx.formats.hdf5.values import Values
+from memx.records import Record, text
+from memx.sources import Source
+
+OBJECT_LEAST = 16
+"""No object header takes fewer bytes: so a file cannot hold more objects than its size over this."""
+FAULTS = (IndexError, ValueError)
+"""What a message that ends in its midst raises, beside memx's own errors, where its parser did not look ahead."""
+
+_DESCRIBING = (LAYOUT, DATASPACE, DATATYPE, FILTERS, FILL, OLD_FILL)
+_DESCRIBED = 1024
+"""So many different kinds of data sets are remembered: a file has thousands of the same kind."""
+
+Kind = Literal["group", "dataset", "datatype"]
+
+
+class HDF5File:
+    """An open file. Objects are known by the address of their header.
+
+    Raises CorruptFile, or UnsupportedSource for a superblock or a file driver that memx does not know.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.superblock = read_superblock(source)
+        self.space = self.superblock.space
+        self.root = self.superblock.root
+        self.values = Values(self.space)
+        self.shared = Shared(self.space, self.superblock.extension)
+        self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
+        _refuse_drivers(self)
+
+    def attribute_reader(self, max_value_bytes: int) -> AttributeReader:
+        """A reader of the attributes of the objects of this file."""
+        return AttributeReader(self.values, self.shared, max_value_bytes)
+
+    def header(self, address: int) -> ObjectHeader:
+        """The header of an object."""
+        return read_header(self.space, address)
+
+    def kind(self, header: ObjectHeader) -> Kind:
+        """What an object is. Raises CorruptFile where it is nothing."""
+        if LAYOUT in header.first:
+            return "dataset"
+        if is_group(header):
+            return "group"
+        if DATATYPE in header.first:
+            return "datatype"
+        where = self.space.base + header.address
+        raise CorruptFile("it is neither a group, a data set nor a datatype", offset=where)
+
+    def links(self, header: ObjectHeader) -> Iterator[Link]:
+        """The links of a group."""
+        return links_of(self.space, header)
+
+    def references(self, header: ObjectHeader) -> int:
+        """How many hard links lead to an object (IV.A.1, IV.A.2.w)."""
+        if header.version == 1:
+            return header.references
+        message = header.first.get(REFERENCE_COUNT)
+        return 1 if message is None else int.from_bytes(message[1][1:5], "little")
+
+    def dataspace(self, header: ObjectHeader) -> Dataspace:
+        """The dataspace of a data set."""
+        body = self.shared.first(header, DATASPACE)
+        if body is None:
+            raise CorruptFile("it has no dataspace", offset=self.space.base + header.address)
+        return self.values.dataspace(body)
+
+    def datatype_fields(self, header: ObjectHeader) -> dict[str, Any]:
+        """The fields of a committed datatype."""
+        body = self.shared.first(header, DATATYPE)
+        assert body is not None
+        datatype = self.values.datatype(body)
+        return {"dtype": datatype.name} | ({"datatype": datatype.told} if datatype.told else {})
+
+    def dataset_fields(self, header: ObjectHeader, attributes: AttributeReader) -> dict[str, Any]:
+        """Shape, type and storage of a data set."""
+        space, first = self.space, self.shared.first
+        layout_body, extent, datatype, filters, fill, old_fill = (first(header, kind) for kind in _DESCRIBING)
+        if layout_body is None or extent is None or datatype is None:
+            raise CorruptFile("it lacks its dataspace or its datatype", offset=space.base + header.address)
+        layout = parse_layout(space, layout_body)
+        key = (layout.kind, layout.chunk, extent, datatype, filters, fill, old_fill)
+        common = self._described.get(key)
+        if common is None:
+            if len(self._described) >= _DESCRIBED:
+                self._described.clear()
+            fill = parse_fill(fill) if fill is not None else parse_old_fill(old_fill)
+            common = self._described[key] = self._describe(layout, extent, datatype, filters, fill, attributes)
+        fields = common.copy()
+        external = first(header, EXTERNAL_FILES)
+        if layout.kind == CONTIGUOUS and layout.address is not None and external is None:
+            fields["offset"] = space.base + layout.address
+        fields["storage_size"] = storage_size(
+            space, layout, self.values.dataspace(extent), external=external is not None
+        )
+        if external is not None:
+            fields |= parse_external(space, external)
+        if layout.kind == VIRTUAL:
+            fields |= virtual_sources(space, self.values.heap, layout)
+        return fields
+
+    def _describe(
+        self,
+        layout: Layout,
+        extent_body: bytes,
+        type_body: bytes,
+        filters: bytes | None,
+        fill: bytes | None,
+        attributes: AttributeReader,
+    ) -> dict[str, Any]:
+        """What data sets of the same messages have in common; place and size are the data set's own."""
+        extent, datatype = self.values.dataspace(extent_body), self.values.datatype(type_body)
+        fields: dict[str, Any] = {
+            "shape": extent.shape,
+            "maxshape": extent.longest,
+            "dtype": datatype.name,
+            "layout": NAMES[layout.kind],
+            "chunks": layout.chunk if layout.kind == CHUNKED else None,
+            "filters": parse_filters(filters) if filters else [],
+            "offset": None,
+            "storage_size": 0,
+        }
+        if fill is not None and datatype.decode is not None and len(fill) >= datatype.size:
+            fields["fillvalue"] = attributes.value(datatype, (), fill, 0)
+        if datatype.told:
+            fields["datatype"] = datatype.told
+        return fields
+
+
+_DRIVER_INFO = 0x14
+_DRIVERS = {b"NCSAfami": "family", b"NCSAmult": "multi"}
+
+
+def _refuse_drivers(file: HDF5File) -> None:
+    """Raises UnsupportedSource for one of the files that a family or multi file is made of (II.B, IV.A.2.u)."""
+    block, space = file.superblock, file.space
+    name = b""
+    if block.driver_info is not None:
+        name = space.read(block.driver_info, 16)[8:]
+    elif block.extension is not None:
+        message = read_header(space, block.extension).first.get(_DRIVER_INFO)
+        name = b"" if message is None else message[1][1:9]
+    if name in _DRIVERS:
+        kind = _DRIVERS[name]
+        raise UnsupportedSource(f"this is one of the files of an HDF5 {kind} file, which memx does not put together")
+
+
+def link_record(link: Link, path: str) -> Record:
+    """The record of a soft, external or user-defined link (IV.A.2.g)."""
+    record: Record = {"type": "link", "path": path, "kind": "user-defined", "target": None, "file": None}
+    if link.kind == SOFT:
+        return record | {"kind": "soft", "target": text(link.value.split(b"\0", 1)[0])}
+    if link.kind == EXTERNAL:
+        file, _, target = link.value[1:].partition(b"\0")
+        return record | {"kind": "external", "target": text(target.split(b"\0", 1)[0]), "file": text(file)}
+    return record
