@@ -3,12 +3,14 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
 from memx.engine.analysis import ExtractionRun, MemoryAnalyzer
 from memx.engine.budget import BudgetProbe
 from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.diagnosis import NOTICEABLE, Trace, settle
+from memx.engine.growth import GrowthWatch
 from memx.engine.pauses import PauseStats
 from memx.engine.process import PeakMeter, resident
 from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
@@ -27,7 +29,9 @@ class MemoryEfficientExtractor(Generic[T]):
         result, metrics = MemoryEfficientExtractor(extract, "scan.h5").extract_with_optimization()
 
     `strategy` overrides the choice; `max_memory` is the user's bound in bytes, which the choice heeds;
-    `analyzer` is told of the run. The collector is as before when the call returns or raises.
+    `analyzer` is told of the run. The collector is as before when the call returns or raises. Under the
+    aggressive strategy it also comes when resident memory has grown by 64 MiB, in a thread of its own: its high
+    thresholds alone would let cycles that hold bytes pile up.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class MemoryEfficientExtractor(Generic[T]):
         size = self._file_size()
         predicted = self._analyzer.predict_peak(self.name, size) if self._analyzer else None
         meter, error = PeakMeter(), None
-        with self._optimizer.applied(plan.strategy), self._optimizer.measured() as pauses:
+        with self._optimizer.applied(plan.strategy), _watch(plan), self._optimizer.measured() as pauses:
             meter.start()
             began = time.monotonic()
             try:
@@ -131,3 +135,7 @@ class MemoryEfficientExtractor(Generic[T]):
 
     def _too_little(self, plan: StrategyPlan) -> str:
         return f"{self.name} ran out of memory: {format_size(plan.available)} were available when it began"
+
+
+def _watch(plan: StrategyPlan) -> AbstractContextManager[object]:
+    return GrowthWatch() if plan.strategy is ExtractionStrategy.AGGRESSIVE else nullcontext()
