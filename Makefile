@@ -39,6 +39,7 @@ check: $(READY)  ## lint, types, and docs that say what the commands do
 
 bench: $(READY)  ## measure memx and the other tools that are installed, on FILES or on samples
 	@$(BIN)/python -m tests.bench $(FILES)
+	@$(BIN)/python -m tests.bench.bench_memory
 
 docs: $(READY)  ## write the man pages and the completions from the commands
 	$(BIN)/python -m memx.cli.docgen
