@@ -21,6 +21,7 @@ from memx.sources import LocalFile, Source
 
 CHUNK_LENGTH = 1 << 20
 FRAME_LENGTH = 2048
+MAX_VALUE_BYTES = 1 << 16
 _RECORDS_A_LOOK = 32
 DEBUG = "MEMX_DEBUG"
 """Where this variable is set, an unforeseen error is raised with its traceback."""
@@ -36,7 +37,7 @@ class StreamOptions:
     limit: int | None = None
     """At most so many records a source."""
     chunk_size: int | None = None
-    max_value_bytes: int = 1 << 16
+    max_value_bytes: int = MAX_VALUE_BYTES
     frame_length: int = FRAME_LENGTH
     hop_length: int | None = None
     """None: as the frame length, so that frames do not overlap."""
@@ -125,7 +126,9 @@ class Session:
             if not self.plan.read_ahead:
                 self._source.forgo_read_ahead()
         options = self._options.for_reader(self.plan, self._memory)
-        self._reader, added = open_reader(self._source, self._row, options, libraries=self._isolated)
+        self._reader, added = open_reader(
+            self._source, self._row, options, libraries=self._isolated, handed_on=self._is_of
+        )
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
         for record in self._kept(self._reader):
@@ -135,6 +138,9 @@ class Session:
             yield self._stamp(record)
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
+
+    def _is_of(self, row: Format) -> None:
+        self._row = row
 
     def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
         """What `select` and `limit` leave; an `error` is kept always."""

@@ -132,14 +132,19 @@ def suited(source: Source, access: Literal["forward", "seek", "path"]) -> Source
 
 
 def open_reader(
-    source: Source, row: Format, options: ReadOptions, *, libraries: bool = True
+    source: Source,
+    row: Format,
+    options: ReadOptions,
+    *,
+    libraries: bool = True,
+    handed_on: Callable[[Format], None] = lambda _row: None,
 ) -> tuple[StreamReader, dict[str, Any]]:
     """The opened reader of `source`, which is of `row`, and what it adds to the `file` line.
 
     A file that turns out to be for another row of `FORMATS` is handed on: to another format once, to other
     readers of that format a few times. The reader's `source` is a copy on disk where the reader cannot do
     with what `source` can: the caller closes both. Raises BelongsTo where the row that it belongs to needs
-    a library and `libraries` may not be loaded here.
+    a library and `libraries` may not be loaded here. `handed_on` is told each row that it is handed on to.
     """
     for _ in range(_HANDED_ON_MOST):
         reader = row.load()(suited(source, row.load().access), options)
@@ -151,6 +156,7 @@ def open_reader(
             options = replace(options, format=row.name)
             if row.library is not None and not libraries:
                 raise
+            handed_on(row)
         except BaseException:
             reader.close()
             raise
