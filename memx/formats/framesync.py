@@ -43,9 +43,9 @@ def adts_frame(data: bytes, at: int) -> Frame:
     """ISO 14496-3, 1.A.3.2: AAC in ADTS."""
     word = int.from_bytes(data[at : at + 7], "big")
     length = word >> 13 & 0x1FFF
-    if word >> 44 != 0xFFF or word >> 49 & 3 or (word >> 42 & 15) > 12 or length < 7:
+    if word >> 44 != 0xFFF or word >> 41 & 3 or (word >> 34 & 15) > 12 or length < 7:
         return NO_FRAME
-    return length, (word >> 51 & 1, word >> 38 & 0xFF)
+    return length, (word >> 43 & 1, word >> 30 & 0x3FF)  # version; profile, sampling frequency, channels
 
 
 def loas_frame(data: bytes, at: int) -> Frame:

@@ -72,7 +72,9 @@ class AudioStreamReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         yield from self._described
-        if self._sound is not None:
+        if self.options.summary:
+            pass  # what the head announces is all
+        elif self._sound is not None:
             yield from self._measured(self._sound)
         elif self._other is not None:
             yield from self._other.frames()
@@ -158,7 +160,7 @@ class AudioStreamReader(StreamReader):
             raise problem
 
 
-_MEASURED = frozenset(("sample_rate", "channels", "duration_s", "samples", "bits_per_sample"))
+_MEASURED = frozenset(("sample_rate", "channels", "duration_s", "samples", "bits_per_sample", "sample_fmt"))
 """Fields of a `stream` record in which the library that decodes is right."""
 
 

@@ -52,14 +52,18 @@ class FrameMeter:
         self._energies: NDArray[float64] = np.zeros((2, channels, 0))
         self._open: NDArray[float64] = np.zeros((2, channels, 1))
         self._filled = 0
+        self._signal: NDArray[float64] = np.empty((channels, 0))
 
     def add(self, block: "NDArray[Any]") -> list[Record]:
         """The frames that `block`, of shape (channels, samples) and any number type, completes."""
         import numpy as np
 
         with np.errstate(over="ignore", invalid="ignore"):  # floats may hold infinities
-            signal = block.astype(np.float64, order="C")
-            channels, length = signal.shape
+            channels, length = block.shape
+            if self._signal.shape[1] < length:
+                self._signal = np.empty((channels, length))
+            signal = self._signal[:, :length]
+            np.copyto(signal, block)  # into the same memory each time: fresh pages cost more than the squares
             self.samples += length
             begin = min(length, -self._filled % self._hop)
             end = begin + (length - begin) // self._hop * self._hop

@@ -122,7 +122,8 @@ class AvFile:
                 "codec": context.codec.canonical_name,
                 "sample_rate": context.sample_rate or None,
                 "channels": context.layout.nb_channels or None,
-                "channel_layout": context.layout.name,
+                # without names of channels FFmpeg says how many there are
+                "channel_layout": None if context.layout.name.endswith(" channels") else context.layout.name,
                 "sample_fmt": context.format.name if context.format else None,
                 "bit_rate": context.bit_rate or None,
             }

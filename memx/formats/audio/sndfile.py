@@ -90,6 +90,8 @@ class SndFile:
     reader = "soundfile"
 
     def __init__(self, path: str, options: ReadOptions) -> None:
+        import numpy as np
+
         try:
             self._file = _forward_file(os.fsencode(path))
         except (OSError, RuntimeError, ValueError, TypeError) as exc:
@@ -98,8 +100,8 @@ class SndFile:
         self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
         self.announced: int | None = file.frames if 0 <= file.frames < _UNKNOWN else None
         """How many samples of each channel the file says it has."""
-        self._type, full_scale = _TYPES.get(file.subtype, ("float32", 1.0))
-        self._rows = max(1, BLOCK // self.channels)
+        kind, full_scale = _TYPES.get(file.subtype, ("float32", 1.0))
+        self._buffer = np.empty((max(1, BLOCK // self.channels), self.channels), kind)
         self.meter = FrameMeter(
             self.channels, self.sample_rate, options.frame_length, options.hop_length, full_scale=full_scale
         )
@@ -141,12 +143,12 @@ class SndFile:
             block = self._read()
 
     def _read(self) -> "NDArray[Any]":
-        """The next block, of shape (channels, samples)."""
+        """The next block, of shape (channels, samples); it is overwritten by the one behind it."""
         try:
-            block: NDArray[Any] = self._file.read(self._rows, dtype=self._type, always_2d=True).T
+            block: NDArray[Any] = self._file.read(out=self._buffer)
         except (OSError, RuntimeError, ValueError, MemoryError) as exc:
             raise broken("libsndfile cannot read on in this file", getattr(exc, "error_string", exc)) from exc
-        return block
+        return block.T
 
     def _codec(self) -> str:
         """FFmpeg's name of the codec."""
