@@ -27,6 +27,8 @@ class Limit:
     """The file that says it; None where no file does."""
     limit: int
     used: int
+    reclaimable: int = 0
+    """What of `used` is page cache in active use: the kernel gives it up before it kills, but not gladly."""
 
     @property
     def available(self) -> int:
@@ -130,8 +132,8 @@ def _cgroup_limits(cgroup: Cgroup) -> list[Limit]:
     bounds = [(name, limit) for name, limit in cgroup.limits() if limit < UNLIMITED]
     if not bounds:
         return []
-    used = cgroup.used()
-    return [Limit(cgroup.source, name, f"{cgroup.folder}/{name}", limit, used) for name, limit in bounds]
+    used, active = cgroup.used()
+    return [Limit(cgroup.source, name, f"{cgroup.folder}/{name}", limit, used, active) for name, limit in bounds]
 
 
 def _own_rlimits() -> dict[str, int]:

@@ -16,8 +16,6 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _V2 = "cgroup-v2"
 _LIMIT_FILES = {"cgroup-v1": ("memory.limit_in_bytes",), _V2: ("memory.max", "memory.high")}
 _USAGE_FILE = {"cgroup-v1": "memory.usage_in_bytes", _V2: "memory.current"}
-_INACTIVE = {"cgroup-v1": (b"total_inactive_file ", b"inactive_file "), _V2: (b"inactive_file ",)}
-_CACHE = {"cgroup-v1": (b"total_cache ", b"cache "), _V2: (b"file ",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +34,20 @@ class Cgroup:
                 told.append((name, int(text)))
         return told
 
-    def used(self) -> int:
-        """Bytes in use, without the page cache that the kernel would give up first."""
+    def used(self) -> tuple[int, int]:
+        """Bytes in use without the inactive page cache, and the active page cache among them."""
         current = number(read_file(f"{self.folder}/{_USAGE_FILE[self.source]}"))
-        return max(0, current - self._stat(_INACTIVE[self.source]))
+        inactive, active = self._stat(b"inactive_file ", b"active_file ")
+        return max(0, current - inactive), active
 
     def page_cache(self) -> int:
         """Bytes of page cache charged here and below."""
-        return self._stat(_CACHE[self.source])
+        return self._stat(b"file " if self.source == _V2 else b"cache ")[0]
 
-    def _stat(self, names: tuple[bytes, ...]) -> int:
+    def _stat(self, *names: bytes) -> list[int]:
         text = read_file(f"{self.folder}/memory.stat")
-        # the sums over the children go first, where there are both
-        return next((number(value) for name in names if (value := field(text, name))), 0)
+        # the sums over the children, where version 1 has them beside
+        return [number(field(text, b"total_" + name) or field(text, name)) for name in names]
 
 
 def locate(membership: bytes, mountinfo: bytes, root: str = "") -> tuple[Cgroup, ...]:

@@ -116,7 +116,8 @@ class PressureLadder:
         steps = self.climb()
         self._rest = _LOOK_EVERY if sum(step.freed for step in steps) >= MIB else min(self._rest * 2, _REST_AT_MOST)
         self._next_climb = now + self._rest
-        self._stop_below(FLOOR)
+        if min(limit.available + limit.reclaimable for limit in self._probe.read().limits) < FLOOR:
+            raise self._over_memory()
         return steps
 
     def relieve(self, need: int) -> tuple[Step, ...]:
@@ -125,7 +126,8 @@ class PressureLadder:
         Raises OverMemory where they are not at the top either.
         """
         steps = self.climb(need)
-        self._stop_below(need)
+        if self._probe.read().available < need:
+            raise self._over_memory()
         return steps
 
     def retry(self, function: Callable[[], T]) -> T:
@@ -169,10 +171,6 @@ class PressureLadder:
     def _drop_buffers(self) -> None:
         for pool in self._pools:
             pool.drop()
-
-    def _stop_below(self, need: int) -> None:
-        if self._probe.read().available < need:
-            raise self._over_memory()
 
     def _over_memory(self) -> OverMemory:
         binding = self._probe.read().binding

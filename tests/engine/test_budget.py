@@ -38,7 +38,7 @@ class Machine:
         self.write(f"{folder}/memory.max", f"{most}\n")
         self.write(f"{folder}/memory.high", f"{high}\n")
         self.write(f"{folder}/memory.current", f"{current}\n")
-        self.write(f"{folder}/memory.stat", f"anon 1\nfile 77\ninactive_file {inactive}\n")
+        self.write(f"{folder}/memory.stat", f"anon 1\nfile 77\ninactive_file {inactive}\nactive_file 9\n")
 
     def v1(self, group: str, *, limit: int = 9223372036854771712, usage: int = 0, inactive: int = 0) -> None:
         folder = f"sys/fs/cgroup/memory{group}"
@@ -76,6 +76,7 @@ def test_v2_limit_counts_use_without_inactive_page_cache(tmp_path: Path) -> None
     budget = machine.probe().read()
     assert budget.binding.path == machine.where("sys/fs/cgroup/jobs/a/memory.max")
     assert budget.available == 2 * GIB - (GIB - GIB // 4)
+    assert budget.binding.reclaimable == 9
     assert describe(budget.binding) == f"memory.max of {machine.where('sys/fs/cgroup/jobs/a')}"
 
 

@@ -23,12 +23,13 @@ class Process(BudgetProbe):
     def __init__(self, used: int, garbage: int = 0, free: int = 0) -> None:
         super().__init__()
         self.used, self.garbage, self.free = used * MIB, garbage * MIB, free * MIB
+        self.cache = 0
         self.now = 0.0
         self.pool = MemoryResourcePool(MIB, available=lambda: 1 << 40)
         self.sizer = AdaptiveChunkSizer(available=lambda: 1 << 40)
 
     def read(self) -> Budget:
-        limit = Limit("cgroup-v2", "memory.max", "/box/memory.max", 100 * MIB, self.used)
+        limit = Limit("cgroup-v2", "memory.max", "/box/memory.max", 100 * MIB, self.used, self.cache)
         return Budget((limit,), limit)
 
     def resident(self) -> int:
@@ -129,6 +130,9 @@ def test_poll_stops_where_nothing_is_left() -> None:
         process.ladder().poll()
     flat = Process(used=97)
     flat.ladder().poll()
+    cached = Process(used=99)
+    cached.cache = 20 * MIB
+    cached.ladder().poll()
 
 
 def failing(times: int) -> Callable[[], str]:
