@@ -38,10 +38,52 @@ _NO_SIGNATURE = (
 )
 """Further members of families, files of the split and multi drivers, two that fuzzing broke, one that is HDF4."""
 
+_SCORES = (
+    "audio/apache__tika/tika-parsers-standard/tika-parsers-standard-modules/tika-parser-audiovideo-module/src/test/resources/test-documents/testMID.mid",
+    "audio/debian_libextractor/sid_wizball.sid",
+    "audio/debian_quodlibet/test.mid",
+    "audio/debian_quodlibet/test.spc",
+    "audio/debian_quodlibet/test.vgm",
+    "audio/debian_taglib/test.it",
+    "audio/debian_taglib/test.xm",
+    "audio/sindresorhus__file-type/fixture.mid",
+    "audio/sindresorhus__file-type/fixture.xm",
+)
+"""Scores and programs: MIDI, tracker modules, sound chips."""
+
+_NO_SOUND = (
+    "audio/debian_kfilemetadata-kf5/misdetected/test_arcgis_geodata.spx",
+    "audio/debian_qtmultimedia-opensource-src/tests/auto/integration/qsoundeffect/test_corrupted.wav",
+    "audio/debian_qtmultimedia-opensource-src/tests/auto/unit/qwavedecoder/data/notawav.wav",
+    "audio/debian_qtmultimedia-opensource-src/tests/auto/unit/qwavedecoder/data/onebyte.wav",
+    "audio/debian_taglib/excessive_alloc.aif",
+    "audio/quodlibet__mutagen/145-invalid-item-count.apev2",
+    "audio/quodlibet__mutagen/brokentag.apev2",
+    "audio/quodlibet__mutagen/empty.ofr",
+    "audio/quodlibet__mutagen/empty.ofs",
+    "audio/quodlibet__mutagen/oldtag.apev2",
+    "audio/quodlibet__mutagen/silence-2s-44100-16.ofr",
+    "audio/quodlibet__mutagen/sv4_header.mpc",
+    "audio/quodlibet__mutagen/sv5_header.mpc",
+    "audio/sindresorhus__file-type/fixture-mp2l3.mp3",
+    "audio/tinytag__tinytag/ilbm.aiff",
+    "audio/tinytag__tinytag/invalid_file.aiff",
+    "audio/tinytag__tinytag/invalid_file_larger.mp3",
+)
+"""Sound by name alone: a tag without its sound, zeros, text, pictures, codecs that nobody can decode any more."""
+
 DEVIATIONS: dict[str, Deviation] = {
     **dict.fromkeys(
         _NO_SIGNATURE,
         Deviation("the format is binary, not hdf5", "it has no signature of HDF5, and h5py cannot open it by itself"),
+    ),
+    **dict.fromkeys(
+        _SCORES,
+        Deviation("the format is binary, not audio", "it has notes, no samples: a synthesizer makes the sound"),
+    ),
+    **dict.fromkeys(
+        _NO_SOUND,
+        Deviation("the format is binary, not audio", "neither libsndfile nor FFmpeg finds sound in it"),
     ),
     **dict.fromkeys(
         (
@@ -53,6 +95,8 @@ DEVIATIONS: dict[str, Deviation] = {
             "netCDF4 leaves out compounds that hold a vlen; ncdump shows it",
         ),
     ),
+    "video/apache__tika/tika-parsers-standard/tika-parsers-standard-integration-tests/src/test/resources/test-documents/"
+    "test2.swf": Deviation("the format is binary, not video", "a drawing without a stream: FFmpeg cannot open it"),
     "netcdf/debian_pnetcdf/src/utils/ncvalidator/bad_magic.nc": Deviation(
         "the format is binary, not netcdf", "without the magic it is no NetCDF file, and netCDF4 says so too"
     ),

@@ -88,16 +88,20 @@ def same_format(case: Case, found: str) -> bool:
     if not case.path.stat().st_size:
         return found == "binary"
     if {found, case.format} == {"audio", "video"}:
-        return (found == "video") == shows_pictures(case.path)
+        return shows_pictures(case.path) in (found == "video", None)
     return found == case.format
 
 
-def shows_pictures(path: Path) -> bool:
-    """Whether FFmpeg finds a moving picture in it, and no cover alone."""
+def shows_pictures(path: Path) -> bool | None:
+    """Whether FFmpeg finds a moving picture in it, and no cover alone; None where it cannot open it."""
     import av
 
-    with av.open(str(path)) as container:
-        return any(not stream.disposition & av.stream.Disposition.attached_pic for stream in container.streams.video)
+    try:
+        with av.open(str(path)) as container:
+            streams = container.streams.video
+            return any(not stream.disposition & av.stream.Disposition.attached_pic for stream in streams)
+    except av.FFmpegError:
+        return None
 
 
 def read(path: Path) -> list[Record]:

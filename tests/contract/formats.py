@@ -109,7 +109,7 @@ def _audio(records: Sequence[Record], complete: bool) -> Iterator[str]:
         last[here] = record["index"], record["time_s"]
 
 
-def _video(records: Sequence[Record], complete: bool) -> Iterator[str]:
+def _video(records: Sequence[Record], _complete: bool) -> Iterator[str]:
     """Streams and chapters first; a packet is of a stream that was told."""
     streams: set[int] = set()
     packets = False
@@ -126,8 +126,6 @@ def _video(records: Sequence[Record], complete: bool) -> Iterator[str]:
                 if record["index"] in streams:
                     yield f"stream {record['index']} stands twice"
                 streams.add(record["index"])
-    if complete and not streams:
-        yield "no stream"
 
 
 def _binary(records: Sequence[Record], complete: bool) -> Iterator[str]:
