@@ -15,7 +15,7 @@ from memx.formats.audio.mpeg import behind_tags, says_its_length
 from memx.formats.audio.sndfile import SndFile
 from memx.formats.audio.tags import read_tags
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.signatures import has_sound_signature
+from memx.formats.signatures import has_sound_signature, video_container
 from memx.records import Record
 from memx.sources import Source
 
@@ -63,7 +63,7 @@ class AudioStreamReader(StreamReader):
             self._choose(head)
         except CorruptFile as exc:
             self.close()
-            if self.options.format is None and not has_sound_signature(head):
+            if self.options.format is None and not has_sound_signature(head) and video_container(head) is None:
                 raise BelongsTo("binary") from exc
             raise _without_sound(self.source, head) or exc from exc
         if self._sound is None:

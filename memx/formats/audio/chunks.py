@@ -78,6 +78,8 @@ def cut_off(source: Source) -> TruncatedFile | None:
         return _cut_page(source, size)
     if magic == b".snd":
         return _cut_au(source, size)
+    if source.read_at(4, 4) == b"ftyp":
+        return _cut_box(source, size)
     layout = _LAYOUTS.get(magic)
     if layout is None:
         return None
@@ -128,3 +130,22 @@ def _cut_page(source: Source, size: int) -> TruncatedFile | None:
     if end <= size:
         return None
     return TruncatedFile(f"the file ends at byte {size}, inside an Ogg page", offset=size)
+
+
+def _cut_box(source: Source, size: int) -> TruncatedFile | None:
+    """ISO/IEC 14496-12, 4.2: whether the last box is there to its end."""
+    at = 0
+    for _ in range(_MOST):
+        header = source.read_at(at, 16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if len(header) < 8 or length < 8:
+            break
+        at += length
+        if at > size:
+            name = header[4:8].decode("latin-1")
+            return TruncatedFile(
+                f"the file ends at byte {size}, inside its {name!r} box, which reaches to {at}", offset=size
+            )
+    return None
