@@ -2,16 +2,17 @@
 _memx() {
     local current="${COMP_WORDS[COMP_CWORD]}" words=""
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
-        -o|--output) _memx_files; return ;;
-        -f|--format) mapfile -t COMPREPLY < <(compgen -W "dicom hdf5 netcdf fits video audio binary" -- "$current"); return ;;
-        --limit|--select|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout) return ;;
-        --strategy) mapfile -t COMPREPLY < <(compgen -W "aggressive balanced conservative" -- "$current"); return ;;
+        -o|--output|-o|--output|--files-from) _memx_files; return ;;
+        -f|--format|-f|--format) mapfile -t COMPREPLY < <(compgen -W "dicom hdf5 netcdf fits video audio binary" -- "$current"); return ;;
+        --limit|--select|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout|--max-memory|--max-value-bytes|--timeout) return ;;
+        --strategy|--strategy) mapfile -t COMPREPLY < <(compgen -W "aggressive balanced conservative" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
         stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --timeout --with-path --schema --no-color --help -h" ;;
+        extract) words="-o --output -f --format --table --json --files-from -0 --null --max-memory --strategy --max-value-bytes --timeout --no-color --help -h" ;;
         *) words="--version --help -h" ;;
     esac
-    if ((COMP_CWORD == 1)); then words="stream $words"; fi
+    if ((COMP_CWORD == 1)); then words="stream extract $words"; fi
     if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     else

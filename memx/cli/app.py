@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from memx.cli import options
-from memx.cli.stream import EXAMPLES, stream
+from memx.cli import extract, options, stream
 
 app = typer.Typer(
     add_completion=False,  # completions/ holds them ready made: they cost no start of Python a keystroke
@@ -21,4 +20,5 @@ def _memx(version: Annotated[bool, options.VERSION] = False) -> None:
     pass
 
 
-app.command(epilog=EXAMPLES)(stream)
+app.command(epilog=stream.EXAMPLES)(stream.stream)
+app.command(epilog=extract.EXAMPLES)(extract.extract)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from memx.engine.streaming import Stream
 
-PATIENCE = 1.0
-"""Seconds that a run lasts before the table appears."""
 INTERVAL = 0.25
 _BAR = 24
 """Cells of the progress bar."""
@@ -32,6 +30,10 @@ class LiveView:
 
     Whoever writes to a terminal does it inside `lifted`, so that the table is never in the way.
     """
+
+    patience = 1.0
+    """Seconds that a run lasts before the table appears."""
+    counted = "records"
 
     def __init__(self, descriptor: int, *, color: bool, max_memory: int | None = None) -> None:
         self._descriptor = descriptor
@@ -84,7 +86,7 @@ class LiveView:
         self.close()
 
     def _run(self) -> None:
-        self._stop.wait(PATIENCE)
+        self._stop.wait(self.patience)
         console = None
         while not self._stop.is_set():
             console = console or self._console()
@@ -109,15 +111,15 @@ class LiveView:
         from rich.text import Text
 
         memory, rates, position = self._memory.read(stream.worker_pid), self._rates, stream.position
-        rates.note(position)
+        rates.note(self._bytes(stream))
         cells = {
             "memx": format_size(memory.rss),
             "worker": format_size(memory.worker) if memory.worker else "-",
             "peak": format_size(memory.peak),
             "available": format_size(memory.available),
             "level": memory.level,
-            "records/s": f"{rates.records_per_second:,.0f}",
-            "MB/s": "-" if position is None else f"{rates.bytes_per_second / 1e6:,.1f}",
+            f"{self.counted}/s": f"{rates.records_per_second:,.0f}",
+            "MB/s": "-" if self._bytes(stream) is None else f"{rates.bytes_per_second / 1e6:,.1f}",
             "limited by": memory.limited_by,
         }
         table = Table.grid(padding=(0, 2))
@@ -130,13 +132,11 @@ class LiveView:
         note = [Text(self._note, style="dim")] if self._note else []
         return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position, width))
 
-    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
+    def _bytes(self, stream: "Stream") -> int | None:
+        """How many bytes were read so far, if that is known."""
+        return stream.position
 
-        known = position is not None and bool(size)
-        bar = ProgressBar(total=size if known else None, completed=position or 0, pulse=not known, width=_BAR)
+    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
         parts = []
         if size and position is not None:
             parts.append(f"{min(1.0, position / size):.0%}")
@@ -144,9 +144,17 @@ class LiveView:
             parts.append(format_size(position))
         if size:
             parts.append(f"of {format_size(size)}")
+        return self._bar(path, size if position is not None else None, position or 0, " ".join(parts), width)
+
+    def _bar(self, path: str, total: int | None, completed: int, far: str, width: int) -> "RenderableType":
+        """A line with a bar; one that moves by itself where `total` is not known."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        bar = ProgressBar(total=total or None, completed=completed, pulse=not total, width=_BAR)
         seconds = int(time.monotonic() - self._rates.began)
         clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        far = " ".join(parts)
         table = Table.grid(padding=(0, 2))
         left = Text(path)
         left.truncate(max(8, width - _BAR - len(far) - len(clock) - 6), overflow="ellipsis")

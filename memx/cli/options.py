@@ -1,9 +1,11 @@
 """The options that commands share, and what their values are made into."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from typer import Option
 
+from memx.engine.strategy import ExtractionStrategy
 from memx.errors import UsageError
 from memx.formats import format_names
 from memx.units import parse_size
@@ -45,6 +47,25 @@ def seconds(text: str) -> float:
     if not 0 < found < 1e9:
         raise typer.BadParameter(f"{text!r} is no time: write seconds, like 30 or 0.5")
     return found
+
+
+Output = Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")]
+Format = Annotated[
+    str | None, Option("-f", "--format", metavar="NAME", parser=format_name, help="Read it as this format.")
+]
+Table = Annotated[
+    bool | None,
+    Option("--table/--json", help="A table, or JSON lines. [default: a table on a terminal]", show_default=False),
+]
+MaxMemory = Annotated[
+    int | None, Option(metavar="SIZE", parser=size(), help="What memx may keep resident, all in all.")
+]
+Strategy = Annotated[ExtractionStrategy | None, Option(help="How much memory to spend on speed.")]
+MaxValueBytes = Annotated[
+    int | None, Option(metavar="SIZE", parser=size(0), help="Leave longer values unread. [default: 64K]")
+]
+Timeout = Annotated[float | None, Option(metavar="SECONDS", parser=seconds, help="Give up on a source after so long.")]
+NoColor = Annotated[bool, Option("--no-color", help="Show no colours; NO_COLOR does the same.")]
 
 
 def _show_version(asked: bool) -> None:

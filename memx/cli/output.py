@@ -3,10 +3,10 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from memx.cli.interrupt import Interrupts
 from memx.cli.lines import BATCH, LineWriter, OutputBroke
@@ -16,10 +16,45 @@ from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.cli.live import LiveView
-    from memx.cli.table import TableView
+    from memx.records import Record
 
 NARROWEST, WIDEST = 80, 160
 """Cells of a table."""
+
+Paint = Callable[[str, str], str]
+"""Gives text a style."""
+
+
+class Table(Protocol):
+    """Records as lines for people."""
+
+    def lines(self, record: "Record") -> Iterator[str]:
+        """The lines that show `record`, without their newlines."""
+
+    def closing(self) -> Iterator[str]:
+        """What is said when all was shown."""
+
+
+def _stream_table(width: int, paint: Paint) -> Table:
+    from memx.cli.table import TableView
+
+    return TableView(width, paint)
+
+
+def _stream_view(descriptor: int, color: bool) -> "LiveView":
+    from memx.cli.live import LiveView
+
+    return LiveView(descriptor, color=color)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How records look to people: what is imported for that is imported where there are any."""
+
+    table: Callable[[int, Paint], Table] = _stream_table
+    """A table so many cells wide."""
+    view: Callable[[int, bool], "LiveView"] = _stream_view
+    """The live view on a descriptor, in colours or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +66,24 @@ class OutputOptions:
     table: bool | None = None
     """A table, or JSON lines; None: a table on a terminal."""
     color: bool = True
+    sources: Sequence[str] = ()
+    """Paths that are read: none is written to."""
 
 
-def emit(streams: Sequence[Stream], options: OutputOptions) -> bool:
+def emit(streams: Iterable[Stream], options: OutputOptions, look: Look = Look()) -> bool:
     """Writes the records of all `streams`, one after the other; whether every one came to its complete end.
 
-    Raises UsageError where the output is one of the sources, ReaderLeft and OutputBroke as `LineWriter`
-    does, and KeyboardInterrupt after the `end` line of the stream that was interrupted.
+    The first stream is asked for when the output is open. Raises UsageError where the output is one of the
+    sources, ReaderLeft and OutputBroke as `LineWriter` does, and KeyboardInterrupt after the `end` line of the
+    stream that was interrupted.
     """
     color = options.color and not os.environ.get("NO_COLOR")
     with ExitStack() as stack:
-        descriptor = stack.enter_context(_opened(options.file, streams))
+        descriptor = stack.enter_context(_opened(options.file, options.sources))
         terminal = os.isatty(descriptor)
-        table = _table_view(terminal and color) if options.table or (options.table is None and terminal) else None
-        view = stack.enter_context(_live_view(color))
+        wanted = options.table or (options.table is None and terminal)
+        table = look.table(table_width(), painter(terminal and color)) if wanted else None
+        view = stack.enter_context(_live_view(look, color))
         interrupts = stack.enter_context(Interrupts())
         writer = LineWriter(
             descriptor,
@@ -53,17 +92,25 @@ def emit(streams: Sequence[Stream], options: OutputOptions) -> bool:
             around=view.lifted if view and terminal else nullcontext,
         )
         stack.enter_context(writer)
+        complete = True
         for stream in streams:
             blocks = _rows(stream, table, interrupts) if table else interrupts.guard(stream.lines())
             for block in _watched(stream, blocks, view) if view else blocks:
                 writer.batch = stream.write_batch or BATCH
                 writer.write(block)
-        return all(stream.status == "complete" for stream in streams)
+            complete &= stream.status == "complete"
+        if table:
+            writer.write(_block(table.closing()))
+        return complete
 
 
-def _rows(stream: Stream, table: "TableView", interrupts: Interrupts) -> Iterator[bytes]:
+def _rows(stream: Stream, table: Table, interrupts: Interrupts) -> Iterator[bytes]:
     for record in interrupts.guard(stream.records()):
-        yield "".join(f"{line}\n" for line in table.lines(record)).encode("utf-8", "replace")
+        yield _block(table.lines(record))
+
+
+def _block(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
 def _watched(stream: Stream, blocks: Iterator[bytes], view: "LiveView") -> Iterator[bytes]:
@@ -79,16 +126,16 @@ def _name(file: str | None) -> str:
 
 
 @contextmanager
-def _opened(file: str | None, streams: Sequence[Stream]) -> Iterator[int]:
+def _opened(file: str | None, sources: Sequence[str]) -> Iterator[int]:
     """The descriptor to write to."""
     if file is None or file == "-":
         if sys.stdout is None:
             raise OutputBroke("standard output is closed")
         yield 1
         return
-    for stream in streams:
+    for source in sources:
         try:
-            same = os.path.samefile(file, stream.path) and os.path.isfile(file)
+            same = os.path.samefile(file, source) and os.path.isfile(file)
         except OSError:  # one of the two is not there
             continue
         if same:
@@ -103,15 +150,15 @@ def _opened(file: str | None, streams: Sequence[Stream]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _table_view(color: bool) -> "TableView":
-    from memx.cli.table import TableView
-
-    width = shutil.get_terminal_size((NARROWEST, 24)).columns
-    return TableView(max(NARROWEST, min(WIDEST, width)), _painter() if color else lambda text, _style: text)
+def table_width() -> int:
+    """Cells of a table on this terminal."""
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((NARROWEST, 24)).columns))
 
 
-def _painter() -> Callable[[str, str], str]:
+def painter(color: bool) -> Paint:
     """What gives text the colours that the terminal has."""
+    if not color:
+        return lambda text, _style: text
     from rich.color import ColorSystem
     from rich.console import Console
     from rich.style import Style
@@ -123,10 +170,8 @@ def _painter() -> Callable[[str, str], str]:
     return lambda text, style: Style.parse(style).render(text, color_system=system)
 
 
-def _live_view(color: bool) -> "AbstractContextManager[LiveView | None]":
+def _live_view(look: Look, color: bool) -> "AbstractContextManager[LiveView | None]":
     """The memory table on standard error, where that is a terminal that can move its cursor."""
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return nullcontext()
-    from memx.cli.live import LiveView
-
-    return LiveView(sys.stderr.fileno(), color=color)
+    return look.view(sys.stderr.fileno(), color)

@@ -5,8 +5,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from memx.cli import options
-from memx.engine.session import FRAME_LENGTH, StreamOptions
-from memx.engine.strategy import ExtractionStrategy
+from memx.engine.session import FRAME_LENGTH, MAX_VALUE_BYTES, StreamOptions
 
 EXAMPLES = """\b
 Examples:
@@ -28,47 +27,32 @@ def _show_schema(asked: bool) -> None:
 
 def stream(
     source: Annotated[list[str], Argument(metavar="SOURCE...", help="Files; - is standard input.", show_default=False)],
-    output: Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")] = None,
-    format: Annotated[  # noqa: A002 - the name of the option
-        str | None,
-        Option("-f", "--format", metavar="NAME", parser=options.format_name, help="Read it as this format."),
-    ] = None,
-    table: Annotated[
-        bool | None,
-        Option("--table/--json", help="A table, or JSON lines. [default: a table on a terminal]", show_default=False),
-    ] = None,
+    output: options.Output = None,
+    format: options.Format = None,  # noqa: A002 - the name of the option
+    table: options.Table = None,
     limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N records a source.")] = None,
     select: Annotated[
         list[str] | None,
         Option(metavar="PATTERN", help="Keep records whose type, tag, keyword, path or name matches. Repeatable."),
     ] = None,
-    max_memory: Annotated[
-        int | None,
-        Option(metavar="SIZE", parser=options.size(), help="What memx may keep resident, all in all."),
-    ] = None,
-    strategy: Annotated[ExtractionStrategy | None, Option(help="How much memory to spend on speed.")] = None,
+    max_memory: options.MaxMemory = None,
+    strategy: options.Strategy = None,
     chunk_size: Annotated[
         int | None,
         Option(metavar="SIZE", parser=options.size(), help="Read so much at once; the chunks of binary files."),
     ] = None,
-    max_value_bytes: Annotated[
-        int | None,
-        Option(metavar="SIZE", parser=options.size(0), help="Leave longer values unread. [default: 64K]"),
-    ] = None,
+    max_value_bytes: options.MaxValueBytes = None,
     frame_length: Annotated[int, Option(metavar="N", min=1, help="Samples of an audio frame.")] = FRAME_LENGTH,
     hop_length: Annotated[
         int | None,
         Option(metavar="N", min=1, help="Samples from frame to frame. [default: the frame length]"),
     ] = None,
-    timeout: Annotated[
-        float | None,
-        Option(metavar="SECONDS", parser=options.seconds, help="Give up on a source after so long."),
-    ] = None,
+    timeout: options.Timeout = None,
     with_path: Annotated[bool, Option("--with-path", help="Name the source in every record.")] = False,
     schema: Annotated[
         bool, Option("--schema", callback=_show_schema, is_eager=True, help="Print the JSON Schema of the records.")
     ] = False,
-    no_color: Annotated[bool, Option("--no-color", help="Show no colours; NO_COLOR does the same.")] = False,
+    no_color: options.NoColor = False,
 ) -> int:
     """Show the metadata of files, each record as soon as it is read.
 
@@ -82,7 +66,7 @@ def stream(
         select=tuple(select or ()),
         limit=limit,
         chunk_size=chunk_size,
-        max_value_bytes=StreamOptions().max_value_bytes if max_value_bytes is None else max_value_bytes,
+        max_value_bytes=MAX_VALUE_BYTES if max_value_bytes is None else max_value_bytes,
         frame_length=frame_length,
         hop_length=hop_length,
         strategy=strategy,
@@ -90,5 +74,6 @@ def stream(
         max_memory=max_memory,
         timeout=timeout,
     )
-    complete = emit([Stream(name, wanted) for name in source], OutputOptions(output, table, not no_color))
+    to = OutputOptions(file=output, table=table, color=not no_color, sources=source)
+    complete = emit([Stream(name, wanted) for name in source], to)
     return 0 if complete else 1

@@ -219,6 +219,10 @@ class TableView:
         else:
             yield from self._row(_ROWS.get(kind, _anything)(record))
 
+    def closing(self) -> Iterator[str]:
+        """Nothing: each source has said its end."""
+        return iter(())
+
     def _begin(self, file: Record) -> Iterator[str]:
         self._columns = COLUMNS.get(file["format"] or "", _ANY)
         self._widths = spread(self._columns, self._width)

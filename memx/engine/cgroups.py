@@ -15,6 +15,7 @@ _BLOCK = 1 << 16
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 _V2 = "cgroup-v2"
 _LIMIT_FILES = {"cgroup-v1": ("memory.limit_in_bytes",), _V2: ("memory.max", "memory.high")}
+_KILLS_FILE = {"cgroup-v1": "memory.oom_control", _V2: "memory.events"}
 _USAGE_FILE = {"cgroup-v1": "memory.usage_in_bytes", _V2: "memory.current"}
 
 
@@ -44,6 +45,10 @@ class Cgroup:
         """Bytes of page cache charged here and below."""
         return self._stat(b"file " if self.source == _V2 else b"cache ")[0]
 
+    def oom_kills(self) -> int:
+        """How many processes the kernel killed here for want of memory; in version 2 and below too."""
+        return number(field(read_file(f"{self.folder}/{_KILLS_FILE[self.source]}"), b"oom_kill "))
+
     def _stat(self, *names: bytes) -> list[int]:
         text = read_file(f"{self.folder}/memory.stat")
         # the sums over the children, where version 1 has them beside
@@ -68,6 +73,12 @@ def locate(membership: bytes, mountinfo: bytes, root: str = "") -> tuple[Cgroup,
             mounts = _mounts(mountinfo, unified)
             found.extend(Cgroup(source, folder) for folder in _ancestors(os.fsdecode(parts[2]), mounts, root))
     return tuple(cgroup for cgroup in found if os.path.exists(f"{cgroup.folder}/{_USAGE_FILE[cgroup.source]}"))
+
+
+def oom_kills() -> int:
+    """How many processes were killed for want of memory in the cgroups of this one; 0 where none tells."""
+    here = locate(read_file("/proc/self/cgroup"), read_file("/proc/self/mountinfo"))
+    return sum(cgroup.oom_kills() for cgroup in here)
 
 
 def pressure_file(membership: bytes, mountinfo: bytes, root: str = "") -> str | None:

@@ -1,5 +1,6 @@
 """One source read in this process, between its `file` and its `end` line."""
 
+import errno
 import fnmatch
 import os
 import re
@@ -218,12 +219,25 @@ def error_record(error: Exception) -> Record:
     """The `error` line of what went wrong; what memx did not foresee is `internal`, and says so."""
     if isinstance(error, MemxError):
         return fault(error.code, error.message, error.offset)
-    if isinstance(error, MemoryError):
+    if _is_want_of_memory(error):
         return fault(OverMemory.code, "the memory that may be used does not hold what this file needs")
     what = f"{type(error).__name__}: {error}"[:500]
     return fault(
         MemxError.code, f"memx failed here, which is a bug worth reporting ({what}); set {DEBUG}=1 to see where"
     )
+
+
+def _is_want_of_memory(error: Exception) -> bool:
+    """Whether memory was refused: to Python itself, to a call of the system, to a library being loaded, to a thread."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (
+        isinstance(error, ImportError | RuntimeError) and any(sign in str(error) for sign in _WANT_OF_MEMORY)
+    )
+
+
+_WANT_OF_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
+"""What the dynamic linker (glibc), strerror(3) and CPython say then."""
 
 
 def end_record(path: str, status: str, reason: str | None, count: int, metrics: dict[str, Any]) -> Record:

@@ -17,11 +17,12 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from memx.engine.cgroups import oom_kills
 from memx.engine.outbox import BATCH, Inbox, Outbox, make_outbox
 from memx.engine.process import data_size, resident
 from memx.engine.session import DEBUG, Session, StreamOptions
 from memx.engine.strategy import ExtractionStrategy
-from memx.errors import ReaderCrashed, TimedOut
+from memx.errors import MemxError, OverMemory, ReaderCrashed, TimedOut
 from memx.formats import Format
 from memx.records import Record, encode
 from memx.sources import LocalFile
@@ -31,6 +32,8 @@ from memx.sources.spool import remove
 _BLOCK = 1 << 16
 _POLL = 0.05
 """Seconds after which what a worker gathered is taken from it."""
+_NO_MEMORY = 71
+"""With this status a worker ends where not even its last words found memory (EX_OSERR of sysexits.h)."""
 _GRACE = 2.0
 """Seconds that a worker has to end by itself when its time is up."""
 _ENVIRONMENT = {
@@ -105,6 +108,8 @@ class Worker:
         self._timeout = job.options.timeout
         self._deadline = None if self._timeout is None else self._began + self._timeout
         self._asked = False
+        self._limited = job.allowance is not None
+        self._oom_kills = oom_kills()
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(replace(job, outbox=memory).to_json())
@@ -131,7 +136,15 @@ class Worker:
         self._peak = usage.ru_maxrss * 1024
         status = self._process.returncode = os.waitstatus_to_exitcode(wait_status)
         if status != 0:
-            raise self._too_slow() if self._asked else ReaderCrashed(_obituary(status))
+            raise self._too_slow() if self._asked else self._death(status)
+
+    def _death(self, status: int) -> MemxError:
+        """What a worker died of. Some libraries end the process where memory is refused to them."""
+        if status == _NO_MEMORY or (status > 0 and self._limited):
+            return OverMemory("the memory that may be used does not hold what this file needs")
+        if status == -signal.SIGKILL and oom_kills() > self._oom_kills:
+            return OverMemory("the kernel killed the process that read the file, since its cgroup ran out of memory")
+        return ReaderCrashed(_obituary(status))
 
     def _wait(self, pipe: int) -> Iterator[bytes]:
         """Waits until there is something to read, and gives meanwhile what has been gathered for a while.
@@ -201,6 +214,8 @@ def main() -> None:
             output.run(_told(session, job))
     except BrokenPipeError:
         pass
+    except MemoryError:
+        os._exit(_NO_MEMORY)
     os._exit(0)  # a library that crashes when it is unloaded shall not spoil what was read
 
 

@@ -113,7 +113,7 @@ def test_no_memory_table_in_a_pipe_or_on_a_dumb_terminal(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_source_that_was_copied_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memx.cli.live.PATIENCE", 0.0)
+    monkeypatch.setattr("memx.cli.live.LiveView.patience", 0.0)
     master, slave = pty.openpty()
     stream = Stream("-")
     try:
