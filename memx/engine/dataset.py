@@ -88,11 +88,16 @@ class Extraction(Stream):
     def _closing(
         self, file: Record | None, lines: int, error: Exception | None, metrics: dict[str, Any]
     ) -> Iterator[Record]:
-        fold, available = Fold(self._predicted), available_memory()
+        fold, available = Fold(self._predicted), self._available()
         fold.take_all(super()._closing(file, lines, error, metrics))
         opened = file is not None and file["format"] is not None
         plan = plan_for(self.size, available, self.options.strategy, self.options.chunk_size) if opened else None
         yield fold.record(plan, available, None)
+
+    def _available(self) -> int:
+        """Bytes that a worker may take, as it would have seen them."""
+        allowed, there = self.options.max_memory, available_memory()
+        return there if allowed is None else min(there, max(0, allowed - resident()))
 
     def _interrupted(self, given: int) -> Iterator[Record]:
         return iter(())

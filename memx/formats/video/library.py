@@ -43,6 +43,7 @@ class VideoStreamReader(StreamReader):
     - Packets are as FFmpeg demuxes them: within a stream in ffprobe's order, with ffprobe's values, null where
       ffprobe has N/A. `corrupt` and `discard` stand only where ffprobe's flags have them.
     - Attached pictures (cover art) are `stream` records, and give no packets.
+    - In a summary there are no packets, and none are demuxed.
     - A file that ends before what its container announces raises TruncatedFile behind its last packet.
     """
 
@@ -91,7 +92,7 @@ class VideoStreamReader(StreamReader):
             yield chapter_record(chapter, limit)
         last: Record = {}
         try:
-            for last in _packets(container):
+            for last in () if self.options.summary else _packets(container):
                 yield last
         except (av.error.FFmpegError, ValueError, RuntimeError, MemoryError) as exc:
             raise self._cut_off(last) or self._broken(exc) from exc
