@@ -42,7 +42,8 @@ class _Extents:
         """The end of the data, without the padding of the last, after which a writer may stop."""
         if self.record_begin is None or records == 0:
             return self.fixed_end
-        return max(self.fixed_end, self.record_begin + (records - 1) * self.record_stride + self.last_length)
+        padding = -self.last_length % 4 if self.record_variables > 1 else 0
+        return max(self.fixed_end, self.record_begin + records * self.record_stride - padding)
 
     @property
     def record_stride(self) -> int:
@@ -108,7 +109,9 @@ class NetCDFStreamReader(StreamReader):
             extent = self._records if unlimited else size
             yield {"type": "dimension", "path": f"/{name}", "size": extent, "unlimited": unlimited}
             if size == 0 and not unlimited:
-                yield fault(CorruptFile.code, f"the dimension {name[:200]} has no length, but there is a record dimension")
+                yield fault(
+                    CorruptFile.code, f"the dimension {name[:200]} has no length, but there is a record dimension"
+                )
 
     def _attributes(self, what: str) -> dict[str, Any]:
         """The `attributes` field of a list of attributes; see `memx.formats.hdf5` for what is left out."""

@@ -82,7 +82,7 @@ class Dimensions:
         return [] if scope is None else sorted(scope.dimensions, key=lambda dimension: dimension.number)
 
     def of_variable(self, event: Event) -> list[Dimension | None]:
-        """The dimensions of a dataset, one for each axis; None where a file leaves one without. Raises LIBRARY_ERRORS."""
+        """The dimensions of a dataset, one for each axis; None for an axis without. Raises LIBRARY_ERRORS."""
         extents = extents_of(event.thing)
         rank = len(extents)
         if rank == 0:
@@ -130,7 +130,7 @@ class Dimensions:
         return self._next if not stated else stated[0]
 
     def _phony(self, group: str, scope: Scope, extents: tuple[Extent, ...]) -> list[Dimension]:
-        """The dimensions of a variable that has none: each of the group's own with the same extent, used once, or new."""
+        """Dimensions for a variable without: those of the group with the same extent, each used once, or new ones."""
         taken: list[Dimension] = []
         for length, grows in extents:
             for dimension in scope.dimensions:

@@ -63,7 +63,7 @@ class NetCDF4StreamReader(StreamReader):
     """
 
     format = "netcdf"
-    reader: ClassVar[str] = "h5py"
+    reader = "h5py"
     access: ClassVar[Literal["forward", "seek", "path"]] = "path"
 
     _file: Any = None
@@ -191,5 +191,3 @@ def _member(datatype: Any, index: int) -> Record:
         "shape": shape,
         "offset": datatype.get_member_offset(index),
     }
-
-

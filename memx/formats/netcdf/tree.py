@@ -17,6 +17,7 @@ from memx.formats.hdf5.library.handles import (
     Link,
     broken,
     identity,
+    links_held,
     members,
     open_object,
     unreadable,
@@ -74,11 +75,11 @@ class Tree:
             if level.children is None:
                 yield Event("enter", level.path, thing=level.group, address=level.address)
                 groups = 0
-                for event in self._members(level):
+                for event in self._members(level, len(levels)):
                     groups += event.kind == "enter"
                     if event.kind != "enter":
                         yield event
-                level.children = self._members(level) if groups else iter(())
+                level.children = self._members(level, len(levels)) if groups else iter(())
             child = next((event for event in level.children if event.kind == "enter"), None)
             if child is None:
                 yield Event("leave", level.path)
@@ -95,9 +96,9 @@ class Tree:
                 above.add(child.address)
                 levels.append(_Level(child.thing, child.path, child.address))
 
-    def _members(self, level: _Level) -> Iterator[Event]:
+    def _members(self, level: _Level, depth: int) -> Iterator[Event]:
         try:
-            for link in members(level.group):
+            for link in members(level.group, links_held(depth)):
                 yield self._member(level, link)
         except LIBRARY_ERRORS as exc:
             yield Event("record", level.path, record=broken(f"the list of members of {level.path}", exc))

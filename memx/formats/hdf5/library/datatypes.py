@@ -39,13 +39,14 @@ def describe(datatype: Any, depth: int = 0) -> dict[str, Any] | None:
     if describer is None or depth > _DEPTH_MOST:
         return None
     try:
-        return describer(datatype, depth)
+        told: dict[str, Any] | None = describer(datatype, depth)
+        return told
     except LIBRARY_ERRORS:
         return None
 
 
 def deadly(datatype: Any, within: bool = False) -> bool:
-    """Whether reading values of this type kills h5py: it takes the 12 bytes of a region reference for 8 in a sequence."""
+    """Whether reading such values kills h5py: in sequences it takes the 12 bytes of a region reference for 8."""
     kind = datatype.get_class()
     if kind == h5t.REFERENCE:
         return within and datatype.get_size() != _OBJECT_SIZE

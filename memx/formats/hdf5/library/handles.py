@@ -17,8 +17,10 @@ SORTED_MOST = 4096
 """Groups of more members are listed in the order of their own index, since libhdf5 sorts by holding them all."""
 _NAME_MOST = 300
 """Characters of a path in a message."""
-_CACHE = 32768
-"""Bytes of libhdf5's metadata cache, where it would take up to 32 MiB."""
+_CACHE = 1 << 16
+"""Bytes of libhdf5's metadata cache, as it counts them: in memory an object takes twenty times what it has on disk."""
+_CACHE_MOST = 1 << 26
+"""What the cache grows to for a single thing that is larger: the names of an old group are one heap, read whole."""
 
 
 class Link(NamedTuple):
@@ -34,9 +36,7 @@ def open_file(path: str) -> Any:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_file_locking(False, True)
     access.set_cache(0, 1, 0, 0.75)  # no chunk is ever read
-    cache = access.get_mdc_config()
-    cache.set_initial_size, cache.initial_size, cache.min_size, cache.max_size = True, _CACHE, _CACHE, _CACHE
-    access.set_mdc_config(cache)
+    access.set_mdc_config(_cache_config(access.get_mdc_config()))
     name = path.encode("utf-8", "surrogateescape")
     try:
         return h5f.open(name, h5f.ACC_RDONLY, access)
@@ -47,6 +47,16 @@ def open_file(path: str) -> Any:
         return h5f.open(name, h5f.ACC_RDONLY | h5f.ACC_SWMR_READ, access)
     except LIBRARY_ERRORS as exc:
         raise unreadable("the file", exc) from exc
+
+
+def _cache_config(cache: Any) -> Any:
+    """A small metadata cache, which makes room for one large entry and shrinks again when that grows old."""
+    cache.set_initial_size, cache.initial_size, cache.min_size, cache.max_size = True, _CACHE, _CACHE, _CACHE_MOST
+    cache.incr_mode = 0
+    cache.flash_incr_mode, cache.flash_multiple, cache.flash_threshold = 1, 1.0, 0.25
+    cache.decr_mode, cache.epoch_length, cache.epochs_before_eviction = 2, 5000, 3
+    cache.max_decrement, cache.apply_empty_reserve = _CACHE_MOST, False
+    return cache
 
 
 def open_object(location: Any, name: bytes) -> Any:

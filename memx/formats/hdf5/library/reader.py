@@ -55,7 +55,7 @@ class HDF5StreamReader(StreamReader):
     """
 
     format = "hdf5"
-    reader: ClassVar[str] = "h5py"
+    reader = "h5py"
     access: ClassVar[Literal["forward", "seek", "path"]] = "path"
 
     _file: Any = None

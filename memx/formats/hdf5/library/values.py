@@ -96,12 +96,16 @@ class AttributeReader:
         if dtype.names is not None:
             if array.ndim:
                 return [self.json(item) for item in array]
-            return {text(name.encode("utf-8", "surrogateescape")): self.json(_field(array[name])) for name in dtype.names}
+            return {
+                text(name.encode("utf-8", "surrogateescape")): self.json(_field(array[name])) for name in dtype.names
+            }
         kind = dtype.kind
         if kind in "biu":
             return array.tolist()
         if kind in "fc":
-            return plain(array.astype("c16" if kind == "c" else "f8").tolist() if dtype.itemsize > 8 else array.tolist())
+            return plain(
+                array.astype("c16" if kind == "c" else "f8").tolist() if dtype.itemsize > 8 else array.tolist()
+            )
         if kind in "mM":
             return np.datetime_as_string(array).tolist() if kind == "M" else array.astype(str).tolist()
         if kind == "V":
