@@ -29,13 +29,13 @@ _LEAST_PICTURE = 34
 _CHANNEL_MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 """Which loudspeakers the channels are for: no tag (RFC 9639, 8.6.2)."""
 _BROADCAST = (
-    ("description", 0, 256),
-    ("originator", 256, 32),
+    ("comment", 0, 256),  # Description
+    ("encoded_by", 256, 32),  # Originator
     ("originator_reference", 288, 32),
-    ("origination_date", 320, 10),
-    ("origination_time", 330, 8),
+    ("date", 320, 10),  # OriginationDate
+    ("creation_time", 330, 8),  # OriginationTime
 )
-"""The text fields of the `bext` chunk (EBU Tech 3285, 2.3): name, offset, bytes."""
+"""The text fields of the `bext` chunk (EBU Tech 3285, 2.3): FFmpeg's name, offset, bytes."""
 
 
 @dataclass(slots=True)
