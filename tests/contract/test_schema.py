@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from memx.engine.session import error_record
 from memx.errors import MemxError
 from memx.records import Record
 from tests.contract import schema, schema_faults
-from tests.contract.sources import command
+from tests.contract.sources import command, lines_of
 
 
 def test_it_is_a_schema() -> None:
@@ -33,7 +34,7 @@ def described(node: Any, where: str) -> Iterator[str]:
             yield f"{where}.{name}"
         yield from described(member, f"{where}.{name}")
     for name, definition in node.get("$defs", {}).items():
-        if "description" not in definition:
+        if "description" not in definition and "enum" not in definition:
             yield name
         yield from described(definition, name)
 
@@ -53,7 +54,7 @@ def test_codes_are_those_of_the_errors() -> None:
     def codes(kind: type[MemxError]) -> set[str]:
         return {kind.code}.union(*(codes(below) for below in kind.__subclasses__()))
 
-    assert set(schema()["$defs"]["error"]["properties"]["code"]["enum"]) == codes(MemxError)
+    assert set(schema()["$defs"]["code"]["enum"]) == codes(MemxError)
     assert schema_faults([error_record(MemoryError()), error_record(ZeroDivisionError("x"))]) == []
 
 
@@ -74,6 +75,15 @@ def test_it_refuses_what_is_no_record(expected: list[Record]) -> None:
         assert schema_faults([record | {"surprise": 1}])
         for name in schema()["$defs"].get(record["type"], {}).get("required", ()):
             assert not validator.is_valid({key: item for key, item in record.items() if key != name}), name
+
+
+def test_it_takes_what_extract_says(sample: Path, tmp_path: Path) -> None:
+    done = command("extract", sample, tmp_path / "missing")
+    found, missing = lines_of(done.stdout)
+    assert schema_faults([found, missing]) == []
+    assert found["status"] == "complete"
+    assert missing["code"] == "not-found"
+    assert schema_faults([found | {"surprise": 1}])
 
 
 @pytest.mark.parametrize(
