@@ -97,7 +97,9 @@ DEVIATIONS: dict[str, Deviation] = {
             "audio/quodlibet__mutagen/silence-2s-PCM-16000-08-ID3v23.wav",
             "audio/tinytag__tinytag/id3_header_with_a_zero_byte.wav",
         ),
-        Deviation("tag (title|artist|track) ", "FFmpeg reads ID3 in WAVE otherwise since 5.1; memx has what PyAV's says"),
+        Deviation(
+            "tag (title|artist|track) ", "FFmpeg reads ID3 in WAVE otherwise since 5.1; memx has what PyAV's says"
+        ),
     ),
     "audio/quodlibet__mutagen/example.opus": Deviation(
         "duration_s 11.354", "it begins at 1.4 s of its own clock, which ffprobe counts as sound"
