@@ -4,15 +4,17 @@ _memx() {
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
         -o|--output|-o|--output|--files-from) _memx_files; return ;;
         -f|--format|-f|--format) mapfile -t COMPREPLY < <(compgen -W "dicom hdf5 netcdf fits video audio binary" -- "$current"); return ;;
-        --limit|--select|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout|--max-memory|--max-value-bytes|--timeout) return ;;
+        --limit|--select|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout|--max-memory|--max-value-bytes|--timeout|--interval|--count|--pid|--alert-command) return ;;
         --strategy|--strategy) mapfile -t COMPREPLY < <(compgen -W "aggressive balanced conservative" -- "$current"); return ;;
+        --alert) mapfile -t COMPREPLY < <(compgen -W "healthy moderate high critical" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
         stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --timeout --with-path --schema --no-color --help -h" ;;
         extract) words="-o --output -f --format --table --json --files-from -0 --null --max-memory --strategy --max-value-bytes --timeout --no-color --help -h" ;;
+        status) words="--table --json -w --watch --interval --count --pid --alert --alert-command --no-color --help -h" ;;
         *) words="--version --help -h" ;;
     esac
-    if ((COMP_CWORD == 1)); then words="stream extract $words"; fi
+    if ((COMP_CWORD == 1)); then words="stream extract status $words"; fi
     if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
     else

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from memx.cli import extract, options, stream
+from memx.cli import extract, options, status, stream
 
 app = typer.Typer(
     add_completion=False,  # completions/ holds them ready made: they cost no start of Python a keystroke
@@ -22,3 +22,4 @@ def _memx(version: Annotated[bool, options.VERSION] = False) -> None:
 
 app.command(epilog=stream.EXAMPLES)(stream.stream)
 app.command(epilog=extract.EXAMPLES)(extract.extract)
+app.command(epilog=status.EXAMPLES)(status.status)

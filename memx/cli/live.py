@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.25
 _BAR = 24
 """Cells of the progress bar."""
-_LEVEL_STYLE = {"healthy": "green", "moderate": "yellow", "high": "red", "critical": "bold red"}
+LEVEL_STYLE = {"healthy": "green", "moderate": "yellow", "high": "red", "critical": "bold red"}
 
 
 class LiveView:
@@ -124,7 +124,7 @@ class LiveView:
         }
         table = Table.grid(padding=(0, 2))
         for title, cell in cells.items():
-            style = _LEVEL_STYLE[memory.level] if title == "level" else ""
+            style = LEVEL_STYLE[memory.level] if title == "level" else ""
             least = 0 if title == "limited by" else max(len(title), len(cell))
             table.add_column(no_wrap=True, overflow="ellipsis", style=style, min_width=least)
         table.add_row(*(Text(title, style="dim") for title in cells))
