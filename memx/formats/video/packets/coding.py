@@ -1,6 +1,9 @@
 """What is known of a stream's codec."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+
+from memx.formats.video.codecs.picture import PictureFormat
 
 Ratio = tuple[int, int]
 """Numerator and denominator; (0, 1) is not known."""
@@ -24,12 +27,10 @@ class Coding:
     pix_fmt: str | None = None
     aspect: Ratio = (0, 1)
     """The shape of a sample, as the bit stream says."""
-    rate: Ratio = (0, 1)
+    rate: Fraction | None = None
     """Frames a second, as the bit stream says."""
     delay: int = 0
     """How many pictures are held back so that they come in the order in which they are shown."""
-    delay_is_certain: bool = True
-    """Whether the bit stream says what `delay` is; else FFmpeg watches the first pictures."""
     fields: bool = False
     """Whether pictures may be coded as two fields, so that times count fields."""
     intra_only: bool = False
@@ -41,3 +42,14 @@ class Coding:
     sample_fmt: str | None = None
     frame_samples: int = 0
     """Samples a packet, where that is always the same."""
+
+    @classmethod
+    def of(cls, name: str, found: PictureFormat | None, **more: bool) -> "Coding":
+        """What `found` says of pictures. Raises NotKnown where nothing was found, or no format of pixels."""
+        if found is None or found.pix_fmt is None:
+            raise NotKnown(f"{name} without a configuration that is understood")
+        said = cls(name, found.profile, found.level, None, found.width, found.height, found.pix_fmt, found.aspect)
+        said.rate, said.delay = found.frame_rate, found.reorder or 0
+        for key, value in more.items():
+            setattr(said, key, value)
+        return said
