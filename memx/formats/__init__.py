@@ -54,8 +54,9 @@ FORMATS: tuple[Format, ...] = (
         signatures.is_hdf5,
         "memx.formats.hdf5",
         "HDF5StreamReader",
-        "h5py",
     ),
+    # what the direct reader does not know it hands on
+    Format("hdf5-library", "hdf5", (), signatures.is_hdf5, "memx.formats.hdf5.library", "HDF5StreamReader", "h5py"),
     Format(
         "netcdf",
         "netcdf",
@@ -65,9 +66,7 @@ FORMATS: tuple[Format, ...] = (
         "NetCDFStreamReader",
     ),
     # netCDF-4 files bear HDF5's signature: the HDF5 reader looks inside and hands them on
-    Format(
-        "netcdf4", "netcdf", (".nc", ".nc4"), signatures.is_hdf5, "memx.formats.netcdf", "NetCDF4StreamReader", "h5py"
-    ),
+    Format("netcdf4", "netcdf", (".nc", ".nc4"), signatures.is_hdf5, "memx.formats.netcdf", "NetCDF4StreamReader"),
     Format(
         "fits",
         "fits",

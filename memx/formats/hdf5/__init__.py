@@ -1,5 +1,11 @@
-"""HDF5 (HDF5 File Format Specification 3.0), read through h5py's low-level interface: see `library`."""
+"""HDF5 (HDF5 File Format Specification 3.0), read by its structure.
 
-from memx.formats.hdf5.library import HDF5StreamReader
+From the outside in: `superblock` finds where everything begins, `objects` gives the objects of a file by what their
+`headers` and `messages` say, `direct` walks them. `groups`, `attributes`, `layouts` and `chunks` follow what a
+header points to, through `btrees` and `heaps`; `datatypes` and `values` turn elements into JSON; `space` reads
+the bytes. `library` is the same walk through h5py, for a file whose superblock is of no known version.
+"""
+
+from memx.formats.hdf5.direct import HDF5StreamReader
 
 __all__ = ["HDF5StreamReader"]

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from memx.errors import CorruptFile, MemxError
@@ -32,13 +32,15 @@ _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
 class AttributeReader:
     """Reads the attributes of the objects of one file."""
 
-    def __init__(
-        self, values: Values, shared: Shared, max_value_bytes: int, hidden: Callable[[str], bool] | None = None
-    ) -> None:
+    hidden: frozenset[str] = frozenset()
+    """Attributes that are left out."""
+    by_creation = False
+    """Whether attributes come in the order of their creation, not by name."""
+
+    def __init__(self, values: Values, shared: Shared, max_value_bytes: int) -> None:
         self._values = values
         self._shared = shared
         self._most = max_value_bytes
-        self._hidden = hidden
         self._heads: dict[bytes, _Head] = {}
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
@@ -60,7 +62,7 @@ class AttributeReader:
                 label = "?"
                 try:
                     label, datatype, shape, at = self._head(body)
-                    if self._hidden is not None and self._hidden(label):
+                    if label in self.hidden:
                         continue
                     attributes[label] = value = self.value(datatype, shape, body, at)
                     room -= len(label) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
@@ -75,7 +77,16 @@ class AttributeReader:
 
     def names(self, header: ObjectHeader) -> Iterator[bytes]:
         """The names of the attributes of an object."""
-        return map(_name_of, self._bodies(header))
+        return (_name_of(body) for _, body in self._bodies(header))
+
+    def some(self, header: ObjectHeader, names: frozenset[str]) -> dict[str, Any]:
+        """The values of the attributes of an object that are called as one of `names`; of others nothing is read."""
+        found = {}
+        for _, body in self._bodies(header):
+            label, datatype, shape, at = self._head(body)
+            if label in names:
+                found[label] = self.value(datatype, shape, body, at)
+        return found
 
     def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
         """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known."""
@@ -131,27 +142,28 @@ class AttributeReader:
         return text(name), self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
 
     def _in_order(self, header: ObjectHeader) -> Iterator[bytes]:
-        """The bodies of the attribute messages: by name, of many in the order of their index."""
+        """The bodies of the attribute messages: by name or by creation, of many in the order of their index."""
         found = self._bodies(header)
-        held: list[bytes] = []
-        for body in found:
-            held.append(body)
+        held: list[tuple[int, bytes]] = []
+        for entry in found:
+            held.append(entry)
             if len(held) > _SORTED_MOST:
-                yield from held
-                yield from found
+                yield from (body for _, body in held)
+                yield from (body for _, body in found)
                 return
         if len(held) > 1:
-            held.sort(key=_name_of)
-        yield from held
+            held.sort(key=_created if self.by_creation else _name)
+        yield from (body for _, body in held)
 
-    def _bodies(self, header: ObjectHeader) -> Iterator[bytes]:
+    def _bodies(self, header: ObjectHeader) -> Iterator[tuple[int, bytes]]:
+        """Each attribute message's creation index and body."""
         for message in header.attributes:
-            yield self._shared.body(message, ATTRIBUTE)
+            yield message[2], self._shared.body(message, ATTRIBUTE)
         info = header.first.get(ATTRIBUTE_INFO)
         if info is not None:
             yield from self._dense(info[1])
 
-    def _dense(self, body: bytes) -> Iterator[bytes]:
+    def _dense(self, body: bytes) -> Iterator[tuple[int, bytes]]:
         """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
         space = self._values.space
         at = 4 if body[1] & 1 else 2
@@ -160,12 +172,22 @@ class AttributeReader:
             return
         heap = FractalHeap(space, heap_address)
         for record in walk_v2(space, tree, (8,)):
+            created = int.from_bytes(record[9:13], "little")
             if record[8] & 2:
-                yield self._shared.in_heap(record[:8], ATTRIBUTE)
+                yield created, self._shared.in_heap(record[:8], ATTRIBUTE)
                 continue
             place = heap.place(record[:8])
             # of a value that will not be read, only what stands before it
-            yield place if isinstance(place, bytes) else space.read(place[0], min(place[1], self._most + _HEAD))
+            held = place if isinstance(place, bytes) else space.read(place[0], min(place[1], self._most + _HEAD))
+            yield created, held
+
+
+def _created(entry: tuple[int, bytes]) -> int:
+    return entry[0]
+
+
+def _name(entry: tuple[int, bytes]) -> bytes:
+    return _name_of(entry[1])
 
 
 def _name_of(body: bytes) -> bytes:

@@ -15,7 +15,7 @@ FIXED, FLOAT, TIME, STRING, BITFIELD, OPAQUE, COMPOUND, REFERENCE, ENUM, VLEN, A
 MEMBERS_MOST = 1000
 """Members of an enumeration or a compound that are named."""
 _DEPTH_MOST = 16
-_TOLD_DEPTH_MOST = 8
+_RANK_MOST = 32
 _SIZES_MOST = 1 << 31
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 _PADDING = {0: "null-terminated", 1: "null-padded", 2: "space-padded"}
@@ -43,6 +43,8 @@ class Datatype:
     shape: tuple[int, ...] = ()
     """The extents of an array type."""
     base: "Datatype | None" = None
+    members: tuple[tuple[str, int, "Datatype"], ...] = ()
+    """Name, offset in memory and type of the members of a compound."""
     width: int = 0
     """The bytes of an element in memory, where libhdf5 has it: pointers are as wide as the machine's."""
 
@@ -50,6 +52,11 @@ class Datatype:
     def in_memory(self) -> int:
         """`width`, or where that is the same `size`."""
         return self.width or self.size
+
+    @property
+    def is_string(self) -> bool:
+        """Whether elements are text, of fixed or variable length."""
+        return self.kind == STRING or (self.kind == VLEN and self.base is None)
 
     @property
     def name(self) -> str:
@@ -98,6 +105,8 @@ class Parser:
 
     def _fixed(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
         offset, precision = struct.unpack_from("<HH", body, at)
+        if offset + precision > 8 * size or not precision:
+            raise CorruptFile(f"a number of {size} bytes cannot have {precision} bits from bit {offset} on")
         return _integer(FIXED, size, bits & 1, bits & 8, offset, precision, None), at + 4
 
     def _bitfield(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
@@ -120,7 +129,8 @@ class Parser:
         length = bits & 0xFF
         tag = body[at : at + length].split(b"\0", 1)[0]
         told = {"class": "opaque", "tag": text(tag)}
-        return Datatype(OPAQUE, size, f"V{size}", lambda data, i: binary(data[i : i + size]), told), at + length
+        name = text(tag).removeprefix("NUMPY:") if tag[:8] in (b"NUMPY:<M", b"NUMPY:<m") and size == 8 else f"V{size}"
+        return Datatype(OPAQUE, size, name, lambda data, i: binary(data[i : i + size]), told), at + length
 
     def _refers(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
         kind = bits & 15
@@ -143,8 +153,8 @@ class Parser:
             told["member_count"] = count
         at += count * base.size
         if base.size == 1 and dict(zip(names, values, strict=False)) == {"FALSE": 0, "TRUE": 1}:
-            return Datatype(ENUM, 1, "?", lambda data, i: data[i] != 0, told), at
-        return Datatype(ENUM, size, base.dtype, base.decode, told, base.code), at
+            return Datatype(ENUM, 1, "?", lambda data, i: data[i] != 0, told, base=base), at
+        return Datatype(ENUM, size, base.dtype, base.decode, told, base.code, base=base), at
 
     def _compound(self, body: bytes, at: int, depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
         members: list[tuple[str, int, Datatype]] = []
@@ -155,7 +165,9 @@ class Parser:
             at += width
             shape: tuple[int, ...] = ()
             if version == 1:
-                shape = struct.unpack_from("<4I", body, at + 12)[: min(4, body[at])]
+                if body[at] > 4:
+                    raise CorruptFile(f"the member {name} of a compound has {body[at]} dimensions")
+                shape = struct.unpack_from("<4I", body, at + 12)[: body[at]]
                 at += 28
             member, at = self._parse(body, at, depth + 1)
             if shape:
@@ -180,6 +192,8 @@ class Parser:
         at += 1 if version >= 3 else 4
         shape = struct.unpack_from(f"<{rank}I", body, at)
         at += rank * (4 if version >= 3 else 8)
+        if not shape or 0 in shape or rank > _RANK_MOST:
+            raise CorruptFile(f"an array type of the shape {shape[:8]} cannot be")
         base, at = self._parse(body, at, depth + 1)
         return _array(base, shape, ARRAY), at
 
@@ -320,7 +334,7 @@ def _array(base: Datatype, shape: tuple[int, ...], kind: int) -> Datatype:
         return nested(elements(base, data, at, count), shape)
 
     width = base.in_memory * count
-    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base, width)
+    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base, width=width)
 
 
 def _complex_of(part: Datatype, size: int) -> Datatype:
@@ -346,33 +360,40 @@ def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatyp
     if about and len(members) > MEMBERS_MOST:
         about["member_count"] = len(members)
     decoders = [(name, offset, member.decode) for name, offset, member in members]
-    width = size + sum(member.in_memory - member.size for _, _, member in members)
+    width, placed = _in_memory(members, size)
     if any(decode is None for _, _, decode in decoders):
-        return Datatype(COMPOUND, size, "V", None, about, width=width)
+        return Datatype(COMPOUND, size, "V", None, about, members=placed, width=width)
 
     def decode(data: bytes, at: int) -> dict[str, Any]:
         return {name: decode(data, at + offset) for name, offset, decode in decoders if decode}
 
     variable = any(member.variable for _, _, member in members)
-    return Datatype(COMPOUND, size, _compound_dtype(members, width), decode, about, None, variable, width=width)
+    dtype = _compound_dtype(placed, width)
+    return Datatype(COMPOUND, size, dtype, decode, about, variable=variable, members=placed, width=width)
 
 
-def _compound_dtype(members: list[tuple[str, int, Datatype]], size: int) -> str:
-    """A compound as `str(numpy.dtype)` has it: a list where the members follow each other, else with offsets.
-
-    `size` and the offsets are those in memory, where members of variable length are pointers.
-    """
-    packed, end, grown, places = True, 0, 0, []
-    for _, offset, member in members:
-        places.append(offset + grown)
-        packed &= offset + grown == end
-        end = offset + grown + _numpy_size(member)
+def _in_memory(
+    members: list[tuple[str, int, Datatype]], size: int
+) -> tuple[int, tuple[tuple[str, int, Datatype], ...]]:
+    """Size and members of a compound as libhdf5 has it in memory, where parts of variable length are pointers."""
+    grown, placed = 0, []
+    for name, offset, member in members:
+        placed.append((name, offset + grown, member))
         grown += member.in_memory - member.size
+    return size + grown, tuple(placed)
+
+
+def _compound_dtype(members: tuple[tuple[str, int, Datatype], ...], size: int) -> str:
+    """A compound as `str(numpy.dtype)` has it: a list where the members follow each other, else with offsets."""
+    packed, end = True, 0
+    for _, offset, member in members:
+        packed &= offset == end
+        end = offset + _numpy_size(member)
     if packed and end == size:
         return "[" + ", ".join(f"({name!r}, {_member_format(member)})" for name, _, member in members) + "]"
     names = ", ".join(repr(name) for name, _, _ in members)
     formats = ", ".join(_member_dtype(member) for _, _, member in members)
-    offsets = ", ".join(map(str, places))
+    offsets = ", ".join(str(offset) for _, offset, _ in members)
     return f"{{'names': [{names}], 'formats': [{formats}], 'offsets': [{offsets}], 'itemsize': {size}}}"
 
 

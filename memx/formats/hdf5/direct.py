@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
 from memx.formats.base import BelongsTo, StreamReader, fault
+from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, link_record
@@ -40,7 +41,7 @@ class HDF5StreamReader(StreamReader):
         self._file = file = open_file(self)
         if self.options.format is None and looks_like_netcdf(file, self.source.path):
             raise BelongsTo("netcdf4")
-        self._attributes = file.attribute_reader(self.options.max_value_bytes)
+        self._attributes = AttributeReader(file.values, file.shared, self.options.max_value_bytes)
         self._seen: dict[int, str] = {}  # the paths of objects with more than one hard link, by address
         self._path: list[str] = []
         self._levels: list[_Level] = []
@@ -163,7 +164,7 @@ def looks_like_netcdf(file: HDF5File, path: str) -> bool:
     """
     if path.lower().endswith(_NETCDF_SUFFIXES):
         return True
-    attributes = file.attribute_reader(0)
+    attributes = AttributeReader(file.values, file.shared, 0)
     try:
         root = file.header(file.root)
         if any(name in _NETCDF_MARKS for name in attributes.names(root)):

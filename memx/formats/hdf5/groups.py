@@ -129,4 +129,6 @@ def parse_link(space: AddressSpace, body: bytes) -> Link:
     size = int.from_bytes(body[at : at + 2], "little")
     if at + 2 + size > len(body):
         raise CorruptFile("a link message ends in its midst")
+    if kind == EXTERNAL and size < 3:
+        raise CorruptFile("an external link is too short to name a file and an object")
     return Link(name, kind, 0, body[at + 2 : at + 2 + size], created)

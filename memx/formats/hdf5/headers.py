@@ -10,8 +10,8 @@ _MOST_BLOCKS = 4096
 """A header of more continuation blocks than this is taken for broken."""
 
 
-Message = tuple[int, bytes]
-"""A header message (IV.A.2): its flags (bit 1: shared) and its body."""
+Message = tuple[int, bytes, int]
+"""A header message (IV.A.2): its flags (bit 1: shared), its body, and its creation index, 0 where there is none."""
 
 
 class ObjectHeader(NamedTuple):
@@ -62,7 +62,7 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
             if kind == CONTINUATION:
                 _continue(space, block[body_at:at], pending, number)
             elif kind:
-                _keep(header, kind, (block[body_at - 4], block[body_at:at]))
+                _keep(header, kind, (block[body_at - 4], block[body_at:at], 0))
     return header
 
 
@@ -91,7 +91,8 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
             if kind == CONTINUATION:
                 _continue(space, block[body_at:at], pending, number, signature=b"OCHK")
             elif kind:
-                _keep(header, kind, (marks, block[body_at:at]))
+                created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
+                _keep(header, kind, (marks, block[body_at:at], created))
     return header
 
 

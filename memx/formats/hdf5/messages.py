@@ -29,8 +29,10 @@ def parse_dataspace(space: AddressSpace, body: bytes) -> Dataspace:
     version, rank, flags = body[0], body[1], body[2]
     if version not in (1, 2) or rank > _RANK_MOST:
         raise CorruptFile(f"a dataspace of version {version} and {rank} dimensions cannot be")
-    if version == 2 and body[3] == 2:
-        return Dataspace(None, None)
+    if version == 2 and body[3] != 1:
+        if rank:
+            raise CorruptFile(f"a scalar or null dataspace has {rank} dimensions")
+        return Dataspace(None, None) if body[3] == 2 else Dataspace((), ())
     at, width = 8 if version == 1 else 4, space.length_size
     if len(body) < at + rank * width * (2 if flags & 1 else 1):
         raise CorruptFile("a dataspace message ends in its midst")
@@ -81,7 +83,9 @@ def parse_fill(body: bytes) -> bytes | None:
     else:
         raise UnsupportedSource(f"a fill value message of version {version} is not known")
     size = int.from_bytes(body[at : at + 4], "little", signed=True)
-    return body[at + 4 : at + 4 + size] if 0 < size <= len(body) - at - 4 else None
+    if size > len(body) - at - 4:
+        raise CorruptFile("a fill value is longer than its message")
+    return body[at + 4 : at + 4 + size] if size > 0 else None
 
 
 def parse_old_fill(body: bytes | None) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.datatypes import Datatype
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
 from memx.formats.hdf5.headers import ObjectHeader, read_header
 from memx.formats.hdf5.layouts import (
@@ -65,10 +66,6 @@ class HDF5File:
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
         _refuse_drivers(self)
 
-    def attribute_reader(self, max_value_bytes: int) -> AttributeReader:
-        """A reader of the attributes of the objects of this file."""
-        return AttributeReader(self.values, self.shared, max_value_bytes)
-
     def header(self, address: int) -> ObjectHeader:
         """The header of an object."""
         return read_header(self.space, address)
@@ -102,11 +99,16 @@ class HDF5File:
             raise CorruptFile("it has no dataspace", offset=self.space.base + header.address)
         return self.values.dataspace(body)
 
+    def datatype(self, header: ObjectHeader) -> tuple[Datatype, int | None]:
+        """The datatype of a data set or a committed one, and the address of the object that it is committed as."""
+        message = header.first.get(DATATYPE)
+        if message is None:
+            raise CorruptFile("it has no datatype", offset=self.space.base + header.address)
+        return self.values.datatype(self.shared.body(message, DATATYPE)), self.shared.committed(message)
+
     def datatype_fields(self, header: ObjectHeader) -> dict[str, Any]:
         """The fields of a committed datatype."""
-        body = self.shared.first(header, DATATYPE)
-        assert body is not None
-        datatype = self.values.datatype(body)
+        datatype, _ = self.datatype(header)
         return {"dtype": datatype.name} | ({"datatype": datatype.told} if datatype.told else {})
 
     def dataset_fields(self, header: ObjectHeader, attributes: AttributeReader) -> dict[str, Any]:
@@ -127,6 +129,8 @@ class HDF5File:
         external = first(header, EXTERNAL_FILES)
         if layout.kind == CONTIGUOUS and layout.address is not None and external is None:
             fields["offset"] = space.base + layout.address
+            if layout.address + (layout.size or 0) > max(space.end, self.superblock.end_of_file):
+                raise CorruptFile("its data lie behind the end of the file", offset=fields["offset"])
         fields["storage_size"] = storage_size(
             space, layout, self.values.dataspace(extent), external=external is not None
         )
@@ -148,16 +152,18 @@ class HDF5File:
         """What data sets of the same messages have in common; place and size are the data set's own."""
         extent, datatype = self.values.dataspace(extent_body), self.values.datatype(type_body)
         fields: dict[str, Any] = {
-            "shape": extent.shape,
-            "maxshape": extent.longest,
+            "shape": None if extent.shape is None else list(extent.shape),
+            "maxshape": None if extent.longest is None else list(extent.longest),
             "dtype": datatype.name,
             "layout": NAMES[layout.kind],
-            "chunks": layout.chunk if layout.kind == CHUNKED else None,
+            "chunks": list(layout.chunk) if layout.kind == CHUNKED else None,
             "filters": parse_filters(filters) if filters else [],
             "offset": None,
             "storage_size": 0,
         }
-        if fill is not None and datatype.decode is not None and len(fill) >= datatype.size:
+        if fill is not None and len(fill) != datatype.size:
+            raise CorruptFile(f"its fill value has {len(fill)} bytes, its type {datatype.size}")
+        if fill is not None and datatype.decode is not None:
             fields["fillvalue"] = attributes.value(datatype, (), fill, 0)
         if datatype.told:
             fields["datatype"] = datatype.told

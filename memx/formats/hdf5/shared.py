@@ -35,7 +35,7 @@ class Shared:
             return self.in_heap(body[2:10], kind)
         if not 1 <= version <= 3:
             raise UnsupportedSource(f"a shared message of version {version} is not known")
-        address = self._space.address(body, 8 + self._space.length_size if version == 1 else 2)
+        address = self._committed_address(body)
         found = self._committed.get((address, kind))
         if found is None:
             message = read_header(self._space, address).first.get(kind)
@@ -46,6 +46,14 @@ class Shared:
                 self._committed.clear()
             found = self._committed[address, kind] = message[1]
         return found
+
+    def committed(self, message: Message) -> int | None:
+        """The address of the object whose own message this one stands for; None where it stands for itself."""
+        flags, body, _ = message
+        return None if not flags & _SHARED or body[:2] == b"\3\1" else self._committed_address(body)
+
+    def _committed_address(self, body: bytes) -> int:
+        return self._space.address(body, 8 + self._space.length_size if body[0] == 1 else 2)
 
     def in_heap(self, heap_id: bytes, kind: int) -> bytes:
         """The body of the message of `kind` that `heap_id` names in the file's heap of shared messages."""

@@ -9,15 +9,17 @@ Specification; for what that leaves open, as netCDF-C 4.10 does.)
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from h5py import h5a, h5g, h5r, h5s, h5t
-
-from memx.formats.hdf5.library.handles import LIBRARY_ERRORS
+from memx.errors import MemxError
+from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.messages import Dataspace
+from memx.formats.hdf5.objects import FAULTS, HDF5File
 from memx.formats.netcdf.tree import Event
 
-NOT_A_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
+NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """How the NAME of a scale begins that is a dimension alone."""
 _RANK_MOST = 32
+_MARKS = frozenset(("CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates", "DIMENSION_LIST"))
+_MARK_BYTES_MOST = 4096
 
 Extent = tuple[int, bool]
 """The length of an axis, and whether it may grow."""
@@ -47,10 +49,51 @@ class Scope:
     shapeless: dict[tuple[Extent, ...], None] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Marks:
+    """The hidden attributes by which netCDF tells what a dataset is to it."""
+
+    held: dict[str, Any]
+
+    @property
+    def is_scale(self) -> bool:
+        """Whether a dataset is a dimension scale (HDF5 Dimension Scale Specification 4.1)."""
+        return self.held.get("CLASS") == "DIMENSION_SCALE"
+
+    @property
+    def is_dimension_only(self) -> bool:
+        """Whether a scale is a dimension of netCDF, and no variable."""
+        name = self.held.get("NAME")
+        return isinstance(name, str) and name.startswith(NOT_A_VARIABLE)
+
+    def integers(self, name: str, count: int) -> list[int] | None:
+        """The integers of a hidden attribute, if it has so many."""
+        value = self.held.get(name)
+        numbers = [value] if isinstance(value, int) else value
+        if not isinstance(numbers, list) or len(numbers) != count or not all(isinstance(n, int) for n in numbers):
+            return None
+        return numbers
+
+    def attached(self, rank: int) -> list[int | None] | None:
+        """The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
+        lists = self.held.get("DIMENSION_LIST")
+        if not isinstance(lists, list) or len(lists) != rank or rank > _RANK_MOST:
+            return None
+        addresses = [_address(scales[-1]) if isinstance(scales, list) and scales else None for scales in lists]
+        return addresses if any(address is not None for address in addresses) else None
+
+
+def _address(reference: Any) -> int | None:
+    found = reference.get("address") if isinstance(reference, dict) else None
+    return found if isinstance(found, int) else None
+
+
 class Dimensions:
     """All dimensions of a file, learned in a first walk through it; the second then asks for those of each variable."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: HDF5File) -> None:
+        self._file = file
+        self._reader = AttributeReader(file.values, file.shared, _MARK_BYTES_MOST)
         self._scopes: dict[str, Scope] = {}
         self._by_address: dict[int, Dimension] = {}
         self._by_number: dict[int, Dimension] = {}
@@ -63,7 +106,7 @@ class Dimensions:
             group = event.path[: -len(event.name) - 1] or "/"
             try:
                 self._learn_dataset(group, event)
-            except LIBRARY_ERRORS:
+            except (MemxError, *FAULTS):
                 pass  # the second walk says what is wrong with it
         elif event.kind == "leave" and (scope := self._scopes.get(event.path)) is not None:
             for shape in scope.shapeless:
@@ -81,53 +124,60 @@ class Dimensions:
         scope = self._scopes.get(path)
         return [] if scope is None else sorted(scope.dimensions, key=lambda dimension: dimension.number)
 
-    def of_variable(self, event: Event) -> list[Dimension | None]:
-        """The dimensions of a dataset, one for each axis; None for an axis without. Raises LIBRARY_ERRORS."""
-        extents = extents_of(event.thing)
+    def marks(self, event: Event) -> Marks:
+        """What netCDF hides in a dataset. Raises FormatError."""
+        assert event.header is not None
+        return Marks(self._reader.some(event.header, _MARKS))
+
+    def extents(self, event: Event) -> tuple[Extent, ...]:
+        """The axes of a dataset. Raises FormatError."""
+        assert event.header is not None
+        return extents_of(self._file.dataspace(event.header))
+
+    def of_variable(self, event: Event, marks: Marks) -> list[Dimension | None]:
+        """The dimensions of a dataset, one for each axis; None where a file leaves one without. Raises FormatError."""
+        extents = self.extents(event)
         rank = len(extents)
         if rank == 0:
             return []
-        numbers = _coordinates(event.thing, rank)
+        numbers = marks.integers("_Netcdf4Coordinates", rank)
         if numbers is not None and all(number in self._by_number for number in numbers):
             return [self._by_number[number] for number in numbers]
         if event.address in self._by_address and rank == 1:
             return [self._by_address[event.address]]
-        scales = _attached(event.thing, rank)
+        scales = marks.attached(rank)
         if scales is not None:
             return [None if scale is None else self._by_address.get(scale) for scale in scales]
         group = event.path[: -len(event.name) - 1] or "/"
         return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
 
     def _learn_dataset(self, group: str, event: Event) -> None:
-        dataset = event.thing
-        extents = extents_of(dataset)
+        extents = self.extents(event)
         if not extents:
             return
-        scale = is_scale(dataset)
+        marks = self.marks(event)
+        scale = marks.is_scale
         if scale:
-            self._add(group, event, extents)
-        numbers = _coordinates(dataset, len(extents))
-        scales = None if scale or numbers is not None else _attached(dataset, len(extents))
+            self._add(group, event, extents, marks)
+        numbers = marks.integers("_Netcdf4Coordinates", len(extents))
+        scales = None if scale or numbers is not None else marks.attached(len(extents))
         if not scale and numbers is None and scales is None:
             self._scopes.setdefault(group, Scope()).shapeless[extents] = None
-        elif not (scale and is_dimension_only(dataset)):
+        elif not (scale and marks.is_dimension_only):
             keys = [("number", n) for n in numbers] if numbers is not None else scales or [event.address]
             for (length, grows), key in zip(extents, keys, strict=False):
                 if grows and key is not None:
                     self._longest[key] = max(length, self._longest.get(key, 0))
 
-    def _add(self, group: str, event: Event, extents: tuple[Extent, ...]) -> None:
-        number = self._number(event.thing)
+    def _add(self, group: str, event: Event, extents: tuple[Extent, ...], marks: Marks) -> None:
+        stated = marks.integers("_Netcdf4Dimid", 1)
+        number = self._next if stated is None else stated[0]
         length, grows = extents[0]
-        only = is_dimension_only(event.thing)
+        only = marks.is_dimension_only
         dimension = Dimension(event.name, group, 0 if grows and only else length, grows, number)
         self._next = max(self._next, number + 1)
         self._by_address[event.address] = self._by_number[number] = dimension
         self._scopes.setdefault(group, Scope()).dimensions.append(dimension)
-
-    def _number(self, dataset: Any) -> int:
-        stated = _integers(dataset, b"_Netcdf4Dimid", 1)
-        return self._next if not stated else stated[0]
 
     def _phony(self, group: str, scope: Scope, extents: tuple[Extent, ...]) -> list[Dimension]:
         """Dimensions for a variable without: those of the group with the same extent, each used once, or new ones."""
@@ -145,62 +195,6 @@ class Dimensions:
         return taken
 
 
-def extents_of(dataset: Any) -> tuple[Extent, ...]:
-    """The axes of a dataset; none for a scalar and for a null dataspace."""
-    space = dataset.get_space()
-    if space.get_simple_extent_type() != h5s.SIMPLE:
-        return ()
-    longest = space.get_simple_extent_dims(True)
-    return tuple((extent, most == h5s.UNLIMITED) for extent, most in zip(space.shape, longest, strict=True))
-
-
-def is_scale(dataset: Any) -> bool:
-    """Whether a dataset is a dimension scale (HDF5 Dimension Scale Specification 4.1)."""
-    return bool(h5a.exists(dataset, b"CLASS")) and _string(dataset, b"CLASS") == b"DIMENSION_SCALE"
-
-
-def is_dimension_only(dataset: Any) -> bool:
-    """Whether a scale is a dimension of netCDF, and no variable."""
-    return bool(h5a.exists(dataset, b"NAME")) and _string(dataset, b"NAME").startswith(NOT_A_VARIABLE)
-
-
-def _string(dataset: Any, name: bytes) -> bytes:
-    attribute = h5a.open(dataset, name)
-    if attribute.dtype.kind not in "SO" or attribute.shape not in ((), (1,)) or attribute.get_storage_size() > 4096:
-        return b""
-    value = np.zeros(attribute.shape, attribute.dtype)
-    attribute.read(value)
-    raw = value.ravel()[0]
-    return raw.encode() if isinstance(raw, str) else bytes(raw) if isinstance(raw, bytes) else b""
-
-
-def _integers(dataset: Any, name: bytes, count: int) -> list[int] | None:
-    """The integers of a hidden attribute, if it has so many."""
-    if not h5a.exists(dataset, name):
-        return None
-    attribute = h5a.open(dataset, name)
-    value = np.zeros(attribute.shape or (), "i8") if attribute.get_storage_size() <= 4096 else np.zeros(0)
-    if value.size != count:
-        return None
-    attribute.read(value, mtype=h5t.NATIVE_INT64)
-    return [int(item) for item in value.ravel()]
-
-
-def _coordinates(dataset: Any, rank: int) -> list[int] | None:
-    return _integers(dataset, b"_Netcdf4Coordinates", rank)
-
-
-def _attached(dataset: Any, rank: int) -> list[int | None] | None:
-    """The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
-    if not h5a.exists(dataset, b"DIMENSION_LIST"):
-        return None
-    attribute = h5a.open(dataset, b"DIMENSION_LIST")
-    if attribute.shape != (rank,) or rank > _RANK_MOST or attribute.dtype.kind != "O":
-        return None
-    lists = np.zeros(rank, attribute.dtype)
-    attribute.read(lists)
-    addresses: list[int | None] = []
-    for scales in lists:
-        last = scales[-1] if isinstance(scales, np.ndarray) and len(scales) else None
-        addresses.append(h5g.get_objinfo(h5r.dereference(last, dataset)).objno[0] if last else None)
-    return addresses if any(address is not None for address in addresses) else None
+def extents_of(space: Dataspace) -> tuple[Extent, ...]:
+    """The axes of a dataspace; none for a scalar and for a null one."""
+    return tuple((extent, most is None) for extent, most in zip(space.shape or (), space.longest or (), strict=True))

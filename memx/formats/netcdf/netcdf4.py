@@ -6,20 +6,20 @@ netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-from h5py import h5, h5a, h5t
-
+from memx.errors import MemxError
 from memx.formats.base import StreamReader
-from memx.formats.hdf5.library.datatypes import describe, numpy_name
-from memx.formats.hdf5.library.handles import LIBRARY_ERRORS, broken, identity, open_file, open_object, unreadable
-from memx.formats.hdf5.library.storage import storage_fields
-from memx.formats.hdf5.library.values import AttributeReader
-from memx.formats.netcdf.dimensions import Dimensions, extents_of, is_dimension_only, is_scale
+from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
+from memx.formats.hdf5.direct import broken, open_file, raise_if_short
+from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.objects import FAULTS
+from memx.formats.netcdf.dimensions import Dimensions
 from memx.formats.netcdf.tree import Event, Tree
-from memx.records import Record, text
+from memx.records import Record
 
 _RENAMED = "_nc4_non_coord_"
 """What netCDF puts before the name of a variable that is called like a dimension without being along it."""
-_KINDS = {h5t.ENUM: "enum", h5t.COMPOUND: "compound", h5t.VLEN: "vlen", h5t.OPAQUE: "opaque"}
+_KINDS = {ENUM: "enum", COMPOUND: "compound", VLEN: "vlen", OPAQUE: "opaque"}
 
 
 class NetCDFAttributes(AttributeReader):
@@ -40,18 +40,16 @@ class NetCDFAttributes(AttributeReader):
             "_nc3_strict",
         )
     )
-    index = h5.INDEX_CRT_ORDER
+    by_creation = True
 
-    def value(self, attribute: Any) -> Any:
-        """The value of an open attribute."""
-        if attribute.shape is None:
-            return "" if attribute.get_type().get_class() == h5t.STRING else []
-        value = super().value(attribute)
+    def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
+        """The value of an attribute."""
+        if shape is None:
+            return "" if datatype.is_string else []
+        value = super().value(datatype, shape, data, at)
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
-        if isinstance(value, str):
-            return value.replace("\0", "")
-        return value
+        return value.replace("\0", "") if isinstance(value, str) else value
 
 
 class NetCDF4StreamReader(StreamReader):
@@ -63,33 +61,22 @@ class NetCDF4StreamReader(StreamReader):
     """
 
     format = "netcdf"
-    reader = "h5py"
-    access: ClassVar[Literal["forward", "seek", "path"]] = "path"
-
-    _file: Any = None
+    access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
 
     def open(self) -> dict[str, Any]:
-        path = self.source.local_path()
-        assert path is not None
-        self._file = open_file(path)
-        self._attributes = NetCDFAttributes(self._file, self.options.max_value_bytes)
+        self._file = file = open_file(self)
+        self._attributes = NetCDFAttributes(file.values, file.shared, self.options.max_value_bytes)
         self._types: dict[int, str] = {}
-        self._dimensions = Dimensions()
-        try:
-            strict = h5a.exists(open_object(self._file, b"/"), b"_nc3_strict")
-        except LIBRARY_ERRORS as exc:
-            raise unreadable("the root group", exc) from exc
+        self._dimensions = Dimensions(file)
+        strict = b"_nc3_strict" in self._attributes.names(file.header(file.root))
         return {"variant": "NETCDF4_CLASSIC" if strict else "NETCDF4"}
 
-    def close(self) -> None:
-        self._file = None  # the last handle closes the file
-        super().close()
-
     def records(self) -> Iterator[Record]:
-        tree = Tree(self._file, self.source.size or 0)
+        tree = Tree(self._file)
         for event in tree.walk():
             if event.kind == "enter":
-                yield from self._described({"type": "group", "path": event.path}, event.thing)
+                assert event.header is not None
+                yield from self._described({"type": "group", "path": event.path}, event.header)
                 if event.path == "/":
                     self._learn(tree)
                 for dimension in self._dimensions.of_group(event.path):
@@ -103,6 +90,7 @@ class NetCDF4StreamReader(StreamReader):
                 yield event.record
             elif event.kind != "leave":
                 yield from self._readable(event)
+        raise_if_short(self._file)
 
     def _learn(self, tree: Tree) -> None:
         for event in tree.walk():
@@ -113,26 +101,27 @@ class NetCDF4StreamReader(StreamReader):
 
     def _readable(self, event: Event) -> Iterator[Record]:
         """The records of a dataset or a type, or the `error` of one that cannot be read."""
+        assert event.header is not None
         try:
-            record = _type_record(event) if event.kind == "type" else self._variable(event)
-        except LIBRARY_ERRORS as exc:
+            record = self._type(event, event.header) if event.kind == "type" else self._variable(event, event.header)
+        except (MemxError, *FAULTS) as exc:
             yield broken(f"the object {event.path}", exc)
             return
         if record is not None:
-            yield from self._described(record, event.thing)
+            yield from self._described(record, event.header)
 
-    def _variable(self, event: Event) -> Record | None:
+    def _variable(self, event: Event, header: ObjectHeader) -> Record | None:
         """The `variable` record of a dataset; None for a scale that is a dimension alone."""
-        dataset = event.thing
-        if is_scale(dataset) and is_dimension_only(dataset):
+        marks = self._dimensions.marks(event)
+        if marks.is_scale and marks.is_dimension_only:
             return None
-        datatype = dataset.get_type()
-        dimensions = self._dimensions.of_variable(event)
-        extents = extents_of(dataset)
+        datatype, committed = self._file.datatype(header)
+        dimensions = self._dimensions.of_variable(event, marks)
+        extents = self._dimensions.extents(event)
         record: Record = {
             "type": "variable",
             "path": event.path[: -len(event.name)] + event.name.removeprefix(_RENAMED),
-            "dtype": numpy_name(datatype),
+            "dtype": datatype.name,
             "dimensions": [dimension and dimension.name for dimension in dimensions],
             "dimension_paths": [dimension and dimension.path for dimension in dimensions],
             # a variable is as long as its dimensions are, written so far or not
@@ -141,53 +130,45 @@ class NetCDF4StreamReader(StreamReader):
                 for dimension, (extent, _) in zip(dimensions, extents, strict=True)
             ],
         }
-        record |= storage_fields(dataset, datatype, self._attributes)
-        told = describe(datatype)
-        if told:
-            record["datatype"] = told
-        if datatype.get_class() in _KINDS and datatype.committed():
-            record["user_type"] = self._types.get(identity(datatype)[0])
+        stored = self._file.dataset_fields(header, self._attributes)
+        for field in ("shape", "maxshape", "dtype"):
+            del stored[field]
+        record |= stored
+        if datatype.kind in _KINDS and committed is not None:
+            record["user_type"] = self._types.get(committed)
         return record
 
-    def _described(self, record: Record, thing: Any) -> Iterator[Record]:
-        attributes, faults = self._attributes.fields(thing, record["path"])
+    def _type(self, event: Event, header: ObjectHeader) -> Record:
+        """The `type` record of a user-defined type.
+
+        `kind` is `enum`, `compound`, `vlen` or `opaque` (else `atomic`). `members` are the names and values of an
+        enumeration, or the name, dtype, shape and offset of each field of a compound.
+        """
+        datatype, _ = self._file.datatype(header)
+        kind = "atomic" if datatype.is_string else _KINDS.get(datatype.kind, "atomic")
+        record: Record = {
+            "type": "type",
+            "path": event.path,
+            "kind": kind,
+            "dtype": datatype.name,
+            "size": datatype.in_memory,
+        }
+        if kind in ("enum", "vlen") and datatype.base is not None:
+            record["base"] = datatype.base.name
+        if kind == "enum":
+            record["members"] = (datatype.told or {}).get("members")
+        elif kind == "compound":
+            record["members"] = [_member(*member) for member in datatype.members]
+        return record
+
+    def _described(self, record: Record, header: ObjectHeader) -> Iterator[Record]:
+        attributes, faults = self._attributes.fields(header, record["path"])
         yield record | attributes
         yield from faults
 
 
-def _type_record(event: Event) -> Record:
-    """The `type` record of a user-defined type.
-
-    `kind` is `enum`, `compound`, `vlen` or `opaque` (else `atomic`). `members` are the names and values of an
-    enumeration, or the name, dtype, shape and offset of each field of a compound.
-    """
-    datatype = event.thing
-    kind = _KINDS.get(datatype.get_class(), "atomic")
-    record: Record = {
-        "type": "type",
-        "path": event.path,
-        "kind": kind,
-        "dtype": numpy_name(datatype),
-        "size": datatype.get_size(),
-    }
-    if kind == "enum":
-        told = describe(datatype) or {}
-        record |= {"base": numpy_name(datatype.get_super()), "members": told.get("members")}
-    elif kind == "vlen":
-        record["base"] = numpy_name(datatype.get_super())
-    elif kind == "compound":
-        record["members"] = [_member(datatype, index) for index in range(datatype.get_nmembers())]
-    return record
-
-
-def _member(datatype: Any, index: int) -> Record:
-    inner = datatype.get_member_type(index)
-    shape: list[int] = []
-    if inner.get_class() == h5t.ARRAY:
-        shape, inner = list(inner.get_array_dims()), inner.get_super()
-    return {
-        "name": text(datatype.get_member_name(index)),
-        "dtype": numpy_name(inner),
-        "shape": shape,
-        "offset": datatype.get_member_offset(index),
-    }
+def _member(name: str, offset: int, datatype: Datatype) -> Record:
+    shape: tuple[int, ...] = ()
+    while datatype.shape and datatype.base is not None:
+        shape, datatype = shape + datatype.shape, datatype.base
+    return {"name": name, "dtype": datatype.name, "shape": list(shape), "offset": offset}

@@ -2,30 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from h5py import h5d, h5g, h5o, h5p
-
-from memx.errors import CorruptFile, OverLimit
+from memx.errors import CorruptFile, MemxError, OverLimit
 from memx.formats.base import fault
 
 # netCDF-4 is HDF5 by definition: the one import between formats
-from memx.formats.hdf5.library.handles import (
-    HARD,
-    LIBRARY_ERRORS,
-    LINK_KINDS,
-    Link,
-    broken,
-    identity,
-    links_held,
-    members,
-    open_object,
-    unreadable,
-)
-from memx.formats.hdf5.library.reader import DEPTH_MOST, named_link
+from memx.formats.hdf5.direct import DEPTH_MOST, broken
+from memx.formats.hdf5.groups import HARD, SOFT, Link
+from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, link_record
 from memx.records import Record, text
 
-_OBJECT_LEAST = 16
+_STEPS_MOST = 64
+"""A soft link's path of more steps than this is not followed."""
 
 
 @dataclass(slots=True)
@@ -35,92 +25,108 @@ class Event:
     kind: Literal["enter", "leave", "dataset", "type", "record"]
     path: str
     name: str = ""
-    thing: Any = None
-    address: int = 0
+    header: ObjectHeader | None = None
     record: Record = field(default_factory=dict)
+
+    @property
+    def address(self) -> int:
+        """The address of the object's header."""
+        assert self.header is not None
+        return self.header.address
 
 
 @dataclass(slots=True)
 class _Level:
-    group: Any
+    header: ObjectHeader
     path: str
-    address: int
     children: Iterator[Event] | None = None
 
 
 class Tree:
     """Walks an open file; as often as asked, each time the same way."""
 
-    def __init__(self, file: Any, size: int) -> None:
+    def __init__(self, file: HDF5File) -> None:
         self._file = file
-        self._objects_most = size // _OBJECT_LEAST
-        # a soft link may be followed, but no further link behind it, and so nothing into another file
-        self._one_link = h5p.create(h5p.LINK_ACCESS)
-        self._one_link.set_nlinks(1)
+        self._objects_most = file.space.end // OBJECT_LEAST
 
     def walk(self) -> Iterator[Event]:
         """Every group from the root on, with its datasets and types before the groups within it.
 
         Raises CorruptFile where the root cannot be read or where the links lead on without end.
         """
-        try:
-            root = open_object(self._file, b"/")
-            levels = [_Level(root, "/", identity(root)[0])]
-        except LIBRARY_ERRORS as exc:
-            raise unreadable("the root group", exc) from exc
-        above = {levels[0].address}
+        levels = [_Level(self._file.header(self._file.root), "/")]
+        above = {self._file.root}
         left = self._objects_most
         while levels:
             level = levels[-1]
             if level.children is None:
-                yield Event("enter", level.path, thing=level.group, address=level.address)
+                yield Event("enter", level.path, header=level.header)
                 groups = 0
-                for event in self._members(level, len(levels)):
+                for event in self._members(level):
                     groups += event.kind == "enter"
                     if event.kind != "enter":
                         yield event
-                level.children = self._members(level, len(levels)) if groups else iter(())
+                level.children = self._members(level) if groups else iter(())
             child = next((event for event in level.children if event.kind == "enter"), None)
             if child is None:
                 yield Event("leave", level.path)
-                above.remove(levels.pop().address)
+                above.remove(levels.pop().header.address)
                 continue
             left -= 1
             if left < 0:
                 raise CorruptFile(f"the links lead to more groups than the file can hold, at {child.path[:200]}")
             if child.address in above:
-                yield _refusal(child, CorruptFile.code, "is a link back to a group that it lies in")
+                yield _refusal(child.path, CorruptFile.code, "is a link back to a group that it lies in")
             elif len(levels) >= DEPTH_MOST:
-                yield _refusal(child, OverLimit.code, f"lies more than {DEPTH_MOST} groups deep")
+                yield _refusal(child.path, OverLimit.code, f"lies more than {DEPTH_MOST} groups deep")
             else:
                 above.add(child.address)
-                levels.append(_Level(child.thing, child.path, child.address))
+                assert child.header is not None
+                levels.append(_Level(child.header, child.path))
 
-    def _members(self, level: _Level, depth: int) -> Iterator[Event]:
+    def _members(self, level: _Level) -> Iterator[Event]:
         try:
-            for link in members(level.group, links_held(depth)):
+            for link in self._file.links(level.header):
                 yield self._member(level, link)
-        except LIBRARY_ERRORS as exc:
+        except (MemxError, *FAULTS) as exc:
             yield Event("record", level.path, record=broken(f"the list of members of {level.path}", exc))
 
     def _member(self, level: _Level, link: Link) -> Event:
         name = text(link.name)
         path = f"{level.path.rstrip('/')}/{name}"
         if link.kind == HARD and (link.name in (b"", b".") or b"/" in link.name):
-            return _refusal(Event("record", path), CorruptFile.code, "has a name that no link can have")
-        if link.kind != HARD and LINK_KINDS.get(link.kind) != "soft":
-            return Event("record", path, record=named_link(level.group, link, path))
+            return _refusal(path, CorruptFile.code, "has a name that no link can have")
         try:
-            thing = h5o.open(level.group, link.name, self._one_link)
-            address, _ = identity(thing)
-        except LIBRARY_ERRORS as exc:
-            if link.kind == HARD:
-                return Event("record", path, record=broken(f"the object {path}", exc))
-            return Event("record", path, record=named_link(level.group, link, path))
-        if isinstance(thing, h5g.GroupID):
-            return Event("enter", path, name, thing, address)
-        return Event("dataset" if isinstance(thing, h5d.DatasetID) else "type", path, name, thing, address)
+            address = link.address if link.kind == HARD else self._followed(level.header, link)
+            if address is None:
+                return Event("record", path, record=link_record(link, path))
+            header = self._file.header(address)
+            kind = self._file.kind(header)
+        except (MemxError, *FAULTS) as exc:
+            return Event("record", path, record=broken(f"the object {path}", exc))
+        if kind == "group":
+            return Event("enter", path, name, header)
+        return Event("dataset" if kind == "dataset" else "type", path, name, header)
+
+    def _followed(self, group: ObjectHeader, link: Link) -> int | None:
+        """The address of the object behind a soft link, by hard links alone; None where it leads nowhere."""
+        if link.kind != SOFT:
+            return None
+        target = link.value.split(b"\0", 1)[0]
+        address = self._file.root if target.startswith(b"/") else group.address
+        steps = [step for step in target.split(b"/") if step not in (b"", b".")]
+        if len(steps) > _STEPS_MOST:
+            return None
+        for step in steps:
+            header = self._file.header(address)
+            if self._file.kind(header) != "group":
+                return None
+            found = next((each for each in self._file.links(header) if each.name == step), None)
+            if found is None or found.kind != HARD:
+                return None
+            address = found.address
+        return address
 
 
-def _refusal(event: Event, code: str, why: str) -> Event:
-    return Event("record", event.path, record=fault(code, f"{event.path[:300]} {why}"))
+def _refusal(path: str, code: str, why: str) -> Event:
+    return Event("record", path, record=fault(code, f"{path[:300]} {why}"))
