@@ -96,6 +96,11 @@ class Session:
         """How far the reading has come, in bytes."""
         return self._source.tell() if self._reader is None else self._reader.source.tell()
 
+    @property
+    def bytes_read(self) -> int:
+        """What was read of the source so far, as far as memx read it itself."""
+        return self._source.bytes_read
+
     def __iter__(self) -> Generator[Record]:
         reader_class = self._row.load()  # what it imports is no part of what the file costs
         meter = Meter()

@@ -50,29 +50,37 @@ class Stream:
 
     def records(self) -> Generator[Record]:
         """Each record as a dictionary of JSON's types."""
-        given = 0
+        given, last, parts = 0, "", self._parts()
         try:
-            for part in self._parts():
+            for part in parts:
                 for record in map(decode, part.splitlines()) if isinstance(part, bytes) else (part,):
-                    given += 1
+                    given, last = given + 1, record["type"]
                     yield record
         except KeyboardInterrupt:
-            yield from self._interrupted(given)
+            parts.close()
+            if last != "end":
+                yield from self._interrupted(given)
             raise
+        finally:
+            parts.close()
 
     def lines(self) -> Generator[bytes]:
         """The records as JSON: one or several whole lines at a time, each with its newline."""
-        given = 0
+        given, last, parts = 0, b"", self._parts()
         try:
-            for part in self._parts():
-                block = part if isinstance(part, bytes) else encode(part)
-                given += block.count(b"\n")
-                yield block
+            for part in parts:
+                last = part if isinstance(part, bytes) else encode(part)
+                given += last.count(b"\n")
+                yield last
         except KeyboardInterrupt:
-            yield from map(encode, self._interrupted(given))
+            parts.close()
+            if not _ends(last):
+                yield from map(encode, self._interrupted(given))
             raise
+        finally:
+            parts.close()
 
-    def _parts(self) -> Iterator[Record | bytes]:
+    def _parts(self) -> Generator[Record | bytes]:
         """Records, read in this process, or blocks of lines that a worker wrote."""
         try:
             source = open_source(self._origin)
@@ -157,13 +165,11 @@ class Stream:
 
     def _interrupted(self, given: int) -> Iterator[Record]:
         """The lines that are missing after `given` lines when the user interrupts."""
-        if self.status is None:
-            if not given:
-                yield self._stamp(file_record(self.path, None, self.size, None))
-            self.status = "truncated"
-            yield self._stamp(
-                end_record(self.path, self.status, "interrupted", max(0, given - 1), self._meter.metrics(0))
-            )
+        if not given:
+            yield self._stamp(file_record(self.path, None, self.size, None))
+        self.status = "truncated"
+        metrics = self._meter.metrics(0 if self._session is None else self._session.bytes_read)
+        yield self._stamp(end_record(self.path, self.status, "interrupted", max(0, given - 1), metrics))
 
     def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
         """The lines of a source that cannot be read at all."""
@@ -176,6 +182,11 @@ class Stream:
 
     def _stamp(self, record: Record) -> Record:
         return record | {"source": self.path} if self.options.with_path else record
+
+
+def _ends(block: bytes) -> bool:
+    """Whether the last of some whole lines is an `end` line."""
+    return block.startswith(b'{"type":"end"', block.rfind(b"\n", 0, -1) + 1)
 
 
 def stream(origin: Origin, options: StreamOptions | None = None) -> Iterator[Record]:
