@@ -55,8 +55,6 @@ FORMATS: tuple[Format, ...] = (
         "memx.formats.hdf5",
         "HDF5StreamReader",
     ),
-    # what the direct reader does not know it hands on
-    Format("hdf5-library", "hdf5", (), signatures.is_hdf5, "memx.formats.hdf5.library", "HDF5StreamReader", "h5py"),
     Format(
         "netcdf",
         "netcdf",
@@ -107,6 +105,11 @@ FORMATS: tuple[Format, ...] = (
 )
 """Every format, in the order in which they are asked."""
 
+FALLBACKS: tuple[Format, ...] = (
+    Format("hdf5-library", "hdf5", (), signatures.is_hdf5, "memx.formats.hdf5.library", "HDF5StreamReader", "h5py"),
+)
+"""The libraries' readers of formats that memx reads by their structure: for what that does not know."""
+
 
 def format_names() -> list[str]:
     """The names of the formats, each once."""
@@ -115,7 +118,7 @@ def format_names() -> list[str]:
 
 def by_key(key: str) -> Format:
     """The row of `key`."""
-    return next(row for row in FORMATS if row.key == key)
+    return next(row for row in (*FORMATS, *FALLBACKS) if row.key == key)
 
 
 def detect(source: "Source", forced: str | None = None) -> Format:
