@@ -18,6 +18,8 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def run() -> None:
     """The entry point of the `memx` command."""
+    # nothing here computes with OpenBLAS, which NumPy loads and which reserves 32 MiB for each of its threads
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     status = main(sys.argv[1:])
     try:
         if sys.stdout is not None:

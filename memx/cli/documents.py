@@ -89,12 +89,11 @@ class DocumentTable:
     def _contents(self, record: Record) -> list[str]:
         """What is in the file, or what is wrong with it, in lines of their own column."""
         width = self._widths[-1] if self._wide else self._width - len(_INDENT)
-        text = "" if record["format"] is None else _BRIEF[record["format"]](record["metadata"])
-        if record["code"]:
-            text = " · ".join(part for part in (f"{record['code']}: {brief(record['reason'])}", text) if part)
+        wrong = wrapped(f"{record['code']}: {brief(record['reason'])}", width) if record["code"] else []
+        text = "" if record["format"] is None else _BRIEF.get(record["format"], _plain)(record["metadata"])
         if record.get("metadata_truncated"):
-            text += " · more than a document holds"
-        return wrapped(text, width)
+            text += " · and more than a document holds"
+        return [*wrong, fit(text, width).rstrip()] if text or not wrong else wrong
 
 
 def _duration(seconds: float) -> str:
@@ -187,6 +186,10 @@ def _binary(metadata: dict[str, Any]) -> str:
     if "entropy" not in metadata:
         return ""
     return _facts(f"{metadata['entropy']:.3f} bits a byte", f"sha256 {metadata['sha256'][:16]}...")
+
+
+def _plain(metadata: dict[str, Any]) -> str:
+    return _facts(*(f"{len(records):,} {kind}" for kind, records in metadata.items() if isinstance(records, list)))
 
 
 _BRIEF: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -177,7 +177,7 @@ def _processes(status: Record) -> "RenderableType":
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="underline cyan")
     table.add_column("\npid", justify="right", no_wrap=True, min_width=5)
-    table.add_column("\nresident", justify="right", no_wrap=True, min_width=8)
+    table.add_column("\nresident", justify="right", no_wrap=True, min_width=9)
     table.add_column("\nlargest processes", no_wrap=True, overflow="ellipsis")
     for process in status["processes"]:
         command = Text(safe_text(process["command"] or f"[{process['name']}]"), no_wrap=True, overflow="ellipsis")

@@ -6,7 +6,7 @@ from memx.engine.pauses import PauseRecorder, PauseStats
 from memx.engine.session import Session
 from memx.engine.strategy import StrategyPlan
 from memx.errors import OverMemory, TimedOut
-from memx.formats.documents import DOCUMENTS, Document
+from memx.formats.documents import DOCUMENTS, Document, PlainDocument
 from memx.records import Record
 
 TYPE = "metadata"
@@ -37,7 +37,7 @@ class Fold:
         if kind == "file":
             self._file = record
             if record["format"] is not None:
-                self._document = DOCUMENTS[record["format"]](record)
+                self._document = DOCUMENTS.get(record["format"], PlainDocument)(record)
         elif kind == "end":
             self._end = record
         elif kind == "error":

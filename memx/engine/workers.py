@@ -108,7 +108,7 @@ class Worker:
         self._timeout = job.options.timeout
         self._deadline = None if self._timeout is None else self._began + self._timeout
         self._asked = False
-        self._limited = job.allowance is not None
+        self._limited = job.allowance is not None or _has_limit()
         self._oom_kills = oom_kills()
         assert self._process.stdin is not None
         try:
@@ -287,6 +287,12 @@ def _end_with_parent(copy: str | None) -> None:
     if copy is not None:
         remove(copy)
     os._exit(1)
+
+
+def _has_limit() -> bool:
+    """Whether a resource limit on memory is inherited by a worker."""
+    kinds = (resource.RLIMIT_DATA, resource.RLIMIT_AS)
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)
 
 
 def _limit_memory(allowance: int) -> None:

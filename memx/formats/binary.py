@@ -7,6 +7,7 @@ pieces of a block while the digest runs over it, and both leave the interpreter'
 import hashlib
 import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
@@ -22,6 +23,11 @@ PIECE = 1 << 18
 """What is counted at once: the counting makes a copy four times as large."""
 SMALL = 1 << 19
 """A source up to this size is counted before NumPy would be imported."""
+
+NUMPY_RESERVES = 40 << 20
+"""Bytes that loading NumPy reserves for each thread of its OpenBLAS."""
+COUNTING_RESERVES = 32 << 20
+"""Bytes of the stacks of two threads, and of the copies of the pieces that they count."""
 
 Counts = list[int]
 """How often each of the 256 bytes occurs."""
@@ -50,6 +56,25 @@ def count_pairs(data: memoryview) -> Counts:
     if len(data) % 2:
         counts[data[-1]] += 1
     return counts
+
+
+def numpy_fits() -> bool:
+    """Whether the limits of this process hold NumPy: where they do not, OpenBLAS ends the whole process."""
+    if "numpy" in sys.modules:
+        return True
+    try:
+        import resource
+
+        with open("/proc/self/statm", "rb") as file:  # proc(5): in pages, the first is all, the sixth is data
+            pages = file.read().split()
+        page = os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError):
+        return True
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    need = NUMPY_RESERVES * (int(threads) if threads.isdigit() else os.cpu_count() or 1) + COUNTING_RESERVES
+    limits = ((resource.RLIMIT_DATA, int(pages[5])), (resource.RLIMIT_AS, int(pages[0])))
+    soft = ((resource.getrlimit(kind)[0], used * page) for kind, used in limits)
+    return all(limit == resource.RLIM_INFINITY or limit - used >= need for limit, used in soft)
 
 
 class _ByteCounter:
@@ -118,7 +143,7 @@ class BinaryStreamReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         source, length = self.source, self.options.chunk_length
-        small = source.size is not None and source.size <= SMALL
+        small = (source.size is not None and source.size <= SMALL) or not numpy_fits()
         digest = hashlib.sha256()
         summary, whole = self.options.summary, [0] * 256
         index = offset = 0

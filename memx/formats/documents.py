@@ -89,9 +89,10 @@ class DicomDocument(Document):
             return None
         for step in steps:
             tag, _, index = step.rstrip("]").partition("[")
-            sequence: list[dict[str, Any]] | None = item.get(tag, {}).get("Value")
-            if sequence is None:
+            holder = item.get(tag)
+            if holder is None or holder["vr"] != "SQ":
                 return None
+            sequence: list[dict[str, Any]] = holder["Value"]
             if (missing := int(index) + 1 - len(sequence)) > 0:
                 if not self._spend(3 * missing):
                     return None
@@ -284,6 +285,13 @@ class BinaryDocument(Document):
         return True
 
 
+class PlainDocument(Document):
+    """Of a format without a shape of its own: its records by type."""
+
+    def fold(self, record: Record) -> bool:
+        return self._append(self.metadata.setdefault(f"{record['type']}s", []), _without(record, *_STAMPS))
+
+
 def _without(record: Record, *keys: str) -> dict[str, Any]:
     return {key: item for key, item in record.items() if key not in keys}
 
@@ -297,4 +305,4 @@ DOCUMENTS: dict[str, type[Document]] = {
     "video": MediaDocument,
     "binary": BinaryDocument,
 }
-"""The document of each format."""
+"""The document of each format; `PlainDocument` for any other."""

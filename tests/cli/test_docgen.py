@@ -30,7 +30,12 @@ def test_check_finds_what_is_stale(
         "man/memx-gone.1 is stale: run make docs",
     ]
     assert docgen.main([]) == 0
-    assert sorted(path.name for path in (tmp_path / "man").iterdir()) == ["memx-stream.1", "memx.1"]
+    assert sorted(path.name for path in (tmp_path / "man").iterdir()) == [
+        "memx-extract.1",
+        "memx-status.1",
+        "memx-stream.1",
+        "memx.1",
+    ]
 
 
 def test_every_option_is_in_every_file() -> None:
@@ -49,7 +54,7 @@ def test_every_option_is_in_every_file() -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["memx", "st"], ["stream"]),
+        (["memx", "st"], ["stream", "status"]),
         (["memx", "--v"], ["--version"]),
         (["memx", "stream", "--max"], ["--max-memory", "--max-value-bytes"]),
         (["memx", "stream", "-f", "n"], ["netcdf"]),
