@@ -2,7 +2,8 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from memx.errors import CorruptFile, MemxError
@@ -141,19 +142,15 @@ class AttributeReader:
             space_body = self._shared.resolve(space_body, DATASPACE)
         return text(name), self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
 
-    def _in_order(self, header: ObjectHeader) -> Iterator[bytes]:
+    def _in_order(self, header: ObjectHeader) -> Iterable[bytes]:
         """The bodies of the attribute messages: by name or by creation, of many in the order of their index."""
         found = self._bodies(header)
-        held: list[tuple[int, bytes]] = []
-        for entry in found:
-            held.append(entry)
-            if len(held) > _SORTED_MOST:
-                yield from (body for _, body in held)
-                yield from (body for _, body in found)
-                return
+        held = list(islice(found, _SORTED_MOST + 1))
+        if len(held) > _SORTED_MOST:
+            return (body for _, body in chain(held, found))
         if len(held) > 1:
             held.sort(key=_created if self.by_creation else _name)
-        yield from (body for _, body in held)
+        return [body for _, body in held]
 
     def _bodies(self, header: ObjectHeader) -> Iterator[tuple[int, bytes]]:
         """Each attribute message's creation index and body."""

@@ -60,36 +60,44 @@ class HDF5StreamReader(StreamReader):
                 yield broken(f"the list of members of {self._here()}", exc)
                 link = None
             if link is None:
-                del self._depths[self._levels.pop().address]
-                del self._path[-1:]
+                self._leave()
             else:
                 yield from self._member(link)
         raise_if_short(self._file)
 
+    def _leave(self) -> None:
+        """Back to the group above."""
+        del self._depths[self._levels.pop().address]
+        del self._path[-1:]
+
     def _here(self) -> str:
         return "/" + "/".join(self._path)
 
-    def _member(self, link: Link) -> Iterator[Record]:
+    def _member(self, link: Link) -> list[Record]:
         """The records of one member of the group at the end of the walk; a group becomes the next level."""
         name = text(link.name)
         path = "/" + "/".join((*self._path, name))
         if link.kind != HARD:
-            yield link_record(link, path)
-        elif link.name in (b"", b".") or b"/" in link.name:
-            yield fault(CorruptFile.code, f"a link of {self._here()} is called {name!r}, which no link can be")
-        elif (target := self._known(link.address)) is not None:
-            yield {"type": "link", "path": path, "kind": "hard", "target": target, "file": None}
-        else:
-            try:
-                header = self._file.header(link.address)
-                kind = self._file.kind(header)
-                if self._file.references(header) > 1:
-                    self._seen[link.address] = path
-            except (MemxError, *FAULTS) as exc:
-                yield broken(f"the object {path}", exc)
-                return
-            self._count(path)
-            yield from self._object(kind, path, name, header)
+            return [link_record(link, path)]
+        if link.name in (b"", b".") or b"/" in link.name:
+            return [fault(CorruptFile.code, f"a link of {self._here()} is called {name!r}, which no link can be")]
+        target = self._known(link.address)
+        if target is not None:
+            return [{"type": "link", "path": path, "kind": "hard", "target": target, "file": None}]
+        self._count(path)
+        try:
+            header = self._file.header(link.address)
+            kind = self._file.kind(header)
+            if self._file.references(header) > 1:
+                self._seen[link.address] = path
+        except (MemxError, *FAULTS) as exc:
+            return [broken(f"the object {path}", exc)]
+        if kind != "group":
+            return self._with_attributes(kind, path, header)
+        if len(self._levels) >= DEPTH_MOST:
+            return [fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")]
+        self._path.append(name)
+        return self._group(path, header)
 
     def _known(self, address: int) -> str | None:
         """The path of an object that had its record, if it has several links, or if it lies on the way here.
@@ -105,36 +113,25 @@ class HDF5StreamReader(StreamReader):
         if self._objects_left < 0:
             raise CorruptFile(f"the links lead to more objects than the file can hold, at {path[:200]}")
 
-    def _object(self, kind: Kind, path: str, name: str, header: ObjectHeader) -> Iterator[Record]:
-        if kind != "group":
-            yield from self._with_attributes(kind, path, header)
-        elif len(self._levels) >= DEPTH_MOST:
-            yield fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")
-        else:
-            self._path.append(name)
-            yield from self._group(path, header)
-
-    def _group(self, path: str, header: ObjectHeader) -> Iterator[Record]:
+    def _group(self, path: str, header: ObjectHeader) -> list[Record]:
         self._depths[header.address] = len(self._levels)
         self._levels.append(_Level(header.address, self._file.links(header)))
-        yield from self._with_attributes("group", path, header)
+        return self._with_attributes("group", path, header)
 
-    def _with_attributes(self, kind: Kind, path: str, header: ObjectHeader) -> Iterator[Record]:
+    def _with_attributes(self, kind: Kind, path: str, header: ObjectHeader) -> list[Record]:
         """The record of an object with its fields and attributes, then an `error` for each attribute's fault."""
         record: Record = {"type": kind, "path": path}
         try:
             if kind == "dataset":
-                record.update(self._file.dataset_fields(header, self._attributes))
+                record |= self._file.dataset_fields(header, self._attributes)
             elif kind == "datatype":
-                record.update(self._file.datatype_fields(header))
+                record |= self._file.datatype_fields(header)
         except (MemxError, *FAULTS) as exc:
-            yield broken(f"the object {path}", exc)
-            return
+            return [broken(f"the object {path}", exc)]
         attributes, faults = self._attributes.fields(header, path)
         record["address"] = header.address
-        record.update(attributes)
-        yield record
-        yield from faults
+        record |= attributes
+        return [record, *faults]
 
 
 def open_file(reader: StreamReader) -> HDF5File:

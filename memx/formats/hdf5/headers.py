@@ -1,5 +1,6 @@
 """Object headers (IV.A): the messages that say what an object is."""
 
+import struct
 from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
@@ -9,6 +10,9 @@ LINK, ATTRIBUTE, CONTINUATION = 0x06, 0x0C, 0x10
 _MOST_BLOCKS = 4096
 """A header of more continuation blocks than this is taken for broken."""
 
+_MESSAGE_1 = struct.Struct("<HHB").unpack_from
+_MESSAGE_2 = struct.Struct("<BHB").unpack_from
+"""Type, size and flags of a message."""
 
 Message = tuple[int, bytes, int]
 """A header message (IV.A.2): its flags (bit 1: shared), its body, and its creation index, 0 where there is none."""
@@ -50,19 +54,18 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(begin, size)
     header = ObjectHeader(address, 1, references, {}, [], [])
     pending = [(begin, block)]
-    for number, (begin, block) in enumerate(pending):
+    for begin, block in pending:
         at, end = 0, len(block)
         while at + 8 <= end:
-            kind = block[at] | block[at + 1] << 8
-            length = block[at + 2] | block[at + 3] << 8
+            kind, length, marks = _MESSAGE_1(block, at)
             body_at = at + 8
             at = body_at + length
             if at > end:
                 raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
             if kind == CONTINUATION:
-                _continue(space, block[body_at:at], pending, number)
+                _continue(space, block[body_at:at], pending)
             elif kind:
-                _keep(header, kind, (block[body_at - 4], block[body_at:at], 0))
+                _keep(header, kind, (marks, block[body_at:at], 0))
     return header
 
 
@@ -80,16 +83,16 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     header = ObjectHeader(address, 2, 1, {}, [], [])
     pending = [(begin, block)]
     head = 6 if flags & 4 else 4
-    for number, (begin, block) in enumerate(pending):
+    for begin, block in pending:
         at, end = 0, len(block)
         while at + head <= end:  # what is left over is a gap (IV.A.1.b)
-            kind, length, marks = block[at], block[at + 1] | block[at + 2] << 8, block[at + 3]
+            kind, length, marks = _MESSAGE_2(block, at)
             body_at = at + head
             at = body_at + length
             if at > end:
                 raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
             if kind == CONTINUATION:
-                _continue(space, block[body_at:at], pending, number, signature=b"OCHK")
+                _continue(space, block[body_at:at], pending, signature=b"OCHK")
             elif kind:
                 created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
                 _keep(header, kind, (marks, block[body_at:at], created))
@@ -105,9 +108,7 @@ def _keep(header: ObjectHeader, kind: int, message: Message) -> None:
         header.first.setdefault(kind, message)
 
 
-def _continue(
-    space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], number: int, signature: bytes = b""
-) -> None:
+def _continue(space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], signature: bytes = b"") -> None:
     """Appends the block that a continuation message (IV.A.2.q) names to what is still to be walked."""
     address, size = space.address(body, 0), space.length(body, space.offset_size)
     # blocks do not overlap: all of them together fit into the file

@@ -102,6 +102,7 @@ class FractalHeap:
         self._direct_rows = largest.bit_length() - self._start.bit_length() + 2
         self._first_row = self._start * self._width
         self._huge: dict[int, tuple[int, int]] | None = None
+        self._cells: dict[tuple[int, int], tuple[int, int, int]] = {}  # direct blocks that the root names itself
         self._tail = (-1, 0, 0)  # offset in the heap, size and address of the direct block used last
 
     def place(self, heap_id: bytes) -> tuple[int, int] | bytes:
@@ -163,8 +164,10 @@ class FractalHeap:
         if self._rows == 0:
             return 0, self._start, self._root
         block, begin, rows = self._root, 0, self._rows
-        for _ in range(64):
+        for level in range(64):
             row, column = self._cell(offset - begin)
+            if level == 0 and (known := self._cells.get((row, column))) is not None:
+                return known
             if row >= rows or block == space.undefined:
                 break
             size = self._start << max(0, row - 1)
@@ -175,6 +178,8 @@ class FractalHeap:
             begin += (self._first_row << row - 1 if row else 0) + column * size
             block = space.address(space.read(entry, space.offset_size), 0)
             if row < self._direct_rows:
+                if level == 0:
+                    self._cells[row, column] = begin, size, block
                 return begin, size, block
             rows = (size // self._first_row).bit_length()
         raise CorruptFile("an identifier of a fractal heap leads nowhere")

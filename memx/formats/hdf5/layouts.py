@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.chunks import (
@@ -28,8 +27,7 @@ _SINGLE, _IMPLICIT, _FIXED, _EXTENSIBLE, _BTREE2 = range(1, 6)
 _BTREE1 = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A parsed layout message; what its class does not have is None or empty."""
 
     kind: int
@@ -38,7 +36,7 @@ class Layout:
     """Stored bytes of compact and contiguous data; of a filtered single chunk too."""
     chunk: tuple[int, ...] = ()
     element_size: int = 0
-    index: int = _BTREE1
+    index_type: int = _BTREE1
     mask: int = 0
     heap_index: int = 0
 
@@ -119,9 +117,9 @@ def chunks_of(space: AddressSpace, layout: Layout, extent: Dataspace) -> Iterato
     if 0 in layout.chunk or len(layout.chunk) != len(extent.shape):
         raise CorruptFile("the chunks of a data set have other dimensions than the data set")
     grid = Grid(extent.shape, extent.longest, layout.chunk, math.prod(layout.chunk) * layout.element_size)
-    if layout.index == _SINGLE:
+    if layout.index_type == _SINGLE:
         return chunk_single(layout.address, grid, layout.size, layout.mask)
-    if layout.index == _IMPLICIT:
+    if layout.index_type == _IMPLICIT:
         return chunks_implicit(space, layout.address, grid)
     walk = {
         _BTREE1: chunks_v1,
@@ -129,7 +127,7 @@ def chunks_of(space: AddressSpace, layout: Layout, extent: Dataspace) -> Iterato
         _EXTENSIBLE: chunks_extensible_array,
         _BTREE2: chunks_v2_btree,
     }
-    return walk[layout.index](space, layout.address, grid)
+    return walk[layout.index_type](space, layout.address, grid)
 
 
 def storage_size(space: AddressSpace, layout: Layout, extent: Dataspace, *, external: bool) -> int:

@@ -13,7 +13,6 @@ from memx.formats.hdf5.layouts import (
     CONTIGUOUS,
     NAMES,
     VIRTUAL,
-    Layout,
     parse_layout,
     storage_size,
     virtual_sources,
@@ -112,44 +111,61 @@ class HDF5File:
         return {"dtype": datatype.name} | ({"datatype": datatype.told} if datatype.told else {})
 
     def dataset_fields(self, header: ObjectHeader, attributes: AttributeReader) -> dict[str, Any]:
-        """Shape, type and storage of a data set."""
-        space, first = self.space, self.shared.first
-        layout_body, extent, datatype, filters, fill, old_fill = (first(header, kind) for kind in _DESCRIBING)
-        if layout_body is None or extent is None or datatype is None:
+        """Shape, type and storage of a data set.
+
+        Most data sets of a file differ in their place alone: what else their messages say is worked out once.
+        """
+        space, first = self.space, header.first
+        bodies = [self.shared.body(first[kind], kind) if kind in first else None for kind in _DESCRIBING]
+        layout_body = bodies[0]
+        if layout_body is None or bodies[1] is None or bodies[2] is None:
             raise CorruptFile("it lacks its dataspace or its datatype", offset=space.base + header.address)
+        if layout_body[0] >= 3 and layout_body[1] == CONTIGUOUS and EXTERNAL_FILES not in first:
+            bodies[0] = layout_body[2 + space.offset_size :]  # all but the address
+            fields = self._common(tuple(bodies), layout_body, attributes).copy()
+            address = space.address(layout_body, 2)
+            if address != space.undefined:
+                self._place(fields, address)
+            else:
+                fields["storage_size"] = 0
+            return fields
+        fields = self._common(tuple(bodies), layout_body, attributes).copy()
         layout = parse_layout(space, layout_body)
-        key = (layout.kind, layout.chunk, extent, datatype, filters, fill, old_fill)
-        common = self._described.get(key)
-        if common is None:
-            if len(self._described) >= _DESCRIBED:
-                self._described.clear()
-            fill = parse_fill(fill) if fill is not None else parse_old_fill(old_fill)
-            common = self._described[key] = self._describe(layout, extent, datatype, filters, fill, attributes)
-        fields = common.copy()
-        external = first(header, EXTERNAL_FILES)
+        external = self.shared.first(header, EXTERNAL_FILES)
         if layout.kind == CONTIGUOUS and layout.address is not None and external is None:
-            fields["offset"] = space.base + layout.address
-            if layout.address + (layout.size or 0) > max(space.end, self.superblock.end_of_file):
-                raise CorruptFile("its data lie behind the end of the file", offset=fields["offset"])
-        fields["storage_size"] = storage_size(
-            space, layout, self.values.dataspace(extent), external=external is not None
-        )
+            self._place(fields, layout.address)
+        extent = self.values.dataspace(bodies[1])
+        fields["storage_size"] = storage_size(space, layout, extent, external=external is not None)
         if external is not None:
             fields |= parse_external(space, external)
         if layout.kind == VIRTUAL:
             fields |= virtual_sources(space, self.values.heap, layout)
         return fields
 
-    def _describe(
-        self,
-        layout: Layout,
-        extent_body: bytes,
-        type_body: bytes,
-        filters: bytes | None,
-        fill: bytes | None,
-        attributes: AttributeReader,
+    def _place(self, fields: dict[str, Any], address: int) -> None:
+        """Puts the place of contiguous data into `fields`. Raises CorruptFile where no file of this size has it."""
+        fields["offset"] = self.space.base + address
+        if address + fields["storage_size"] > max(self.space.end, self.superblock.end_of_file):
+            raise CorruptFile("its data lie behind the end of the file", offset=fields["offset"])
+
+    def _common(
+        self, bodies: tuple[bytes | None, ...], layout_body: bytes, attributes: AttributeReader
     ) -> dict[str, Any]:
-        """What data sets of the same messages have in common; place and size are the data set's own."""
+        """What data sets of the same messages have in common; `bodies` are in the order of `_DESCRIBING`."""
+        found = self._described.get(bodies)
+        if found is None:
+            if len(self._described) >= _DESCRIBED:
+                self._described.clear()
+            found = self._described[bodies] = self._describe(bodies, layout_body, attributes)
+        return found
+
+    def _describe(
+        self, bodies: tuple[bytes | None, ...], layout_body: bytes, attributes: AttributeReader
+    ) -> dict[str, Any]:
+        _, extent_body, type_body, filters, new_fill, old_fill = bodies
+        assert extent_body is not None
+        assert type_body is not None
+        layout = parse_layout(self.space, layout_body)
         extent, datatype = self.values.dataspace(extent_body), self.values.datatype(type_body)
         fields: dict[str, Any] = {
             "shape": None if extent.shape is None else list(extent.shape),
@@ -159,8 +175,9 @@ class HDF5File:
             "chunks": list(layout.chunk) if layout.kind == CHUNKED else None,
             "filters": parse_filters(filters) if filters else [],
             "offset": None,
-            "storage_size": 0,
+            "storage_size": layout.size or 0,
         }
+        fill = parse_fill(new_fill) if new_fill is not None else parse_old_fill(old_fill)
         if fill is not None and len(fill) != datatype.size:
             raise CorruptFile(f"its fill value has {len(fill)} bytes, its type {datatype.size}")
         if fill is not None and datatype.decode is not None:
