@@ -134,6 +134,10 @@ def test_a_forced_format_ends_properly(sample: Path, name: str) -> None:
 def test_the_name_does_not_decide(sample: Path, expected: list[Record], suffix: str, tmp_path: Path) -> None:
     other = tmp_path / f"renamed{suffix}"
     os.symlink(sample, other)
+    if expected[0]["format"] == "hdf5" and suffix == ".nc":
+        # whoever calls an HDF5 file so means netCDF-4, which it is as well; in all else the bytes decide
+        assert read(other)[0]["format"] == "netcdf"
+        return
     assert comparable(read(other), "path") == comparable(expected, "path")
 
 
