@@ -1,6 +1,7 @@
 """Elements that lie elsewhere: sequences, strings and references in global heaps (III.E, VIII)."""
 
 import struct
+from math import prod
 from typing import Any
 
 from memx.errors import CorruptFile
@@ -111,23 +112,55 @@ class Values:
 
 
 def _selection(body: bytes) -> dict[str, Any]:
-    """A serialized selection (VIII.A): how many points, and within which bounds; only the first versions."""
-    kind, version = struct.unpack_from("<II", body, 0)
-    if kind not in (1, 2) or version != 1:
+    """A serialized selection (VIII.A): how many points, and within which bounds; nothing of what is no such thing."""
+    try:
+        kind, version = struct.unpack_from("<II", body, 0)
+        if kind not in (1, 2):
+            return {}
+        first, last, points = _points(body, version) if kind == 1 else _hyperslab(body, version)
+    except (struct.error, ValueError, IndexError):
         return {}
-    rank, count = struct.unpack_from("<II", body, 16)
-    width = rank if kind == 1 else 2 * rank
-    if not rank or not count or 24 + 4 * width * count > len(body):
-        return {}
-    numbers = struct.unpack_from(f"<{width * count}I", body, 24)
-    first = [min(numbers[n::width]) for n in range(rank)]
-    last = [max(numbers[n + width - rank :: width]) for n in range(rank)]
-    points = count
-    if kind == 2:
-        points = 0
-        for begin in range(0, len(numbers), width):
-            block = 1
-            for n in range(rank):
-                block *= numbers[begin + rank + n] - numbers[begin + n] + 1
-            points += block
     return {"points": points, "bounds": [first, last]}
+
+
+_Selected = tuple[list[int], list[int], int]
+"""The first and the last place along each dimension, and how many points."""
+_CODES = {2: "H", 4: "I", 8: "Q"}
+
+
+def _points(body: bytes, version: int) -> _Selected:
+    """A list of points; from version 2 on it says how many bytes a number takes."""
+    code, at = ("I", 16) if version == 1 else (_CODES.get(body[8], ""), 9)
+    (rank,) = struct.unpack_from("<I", body, at)
+    (count,) = _numbers(body, at + 4, code, 1)
+    numbers = _numbers(body, at + 4 + struct.calcsize(code), code, rank * count)
+    return [min(numbers[n::rank]) for n in range(rank)], [max(numbers[n::rank]) for n in range(rank)], count
+
+
+def _hyperslab(body: bytes, version: int) -> _Selected:
+    """Blocks; from version 2 on they may be regular, told by start, stride, count and block of each dimension."""
+    if version == 1:
+        code, at, regular = "I", 16, False
+    elif version == 2:
+        code, at, regular = "Q", 13, True
+    else:
+        code, at, regular = _CODES.get(body[9], ""), 10, bool(body[8] & 1)
+    (rank,) = struct.unpack_from("<I", body, at)
+    at += 4
+    if regular:
+        numbers = _numbers(body, at, code, 4 * rank)
+        slabs = [numbers[4 * n : 4 * n + 4] for n in range(rank)]
+        last = [start + stride * (count - 1) + block - 1 for start, stride, count, block in slabs]
+        return [slab[0] for slab in slabs], last, prod(count * block for _, _, count, block in slabs)
+    (count,) = _numbers(body, at, code, 1)
+    numbers = _numbers(body, at + struct.calcsize(code), code, 2 * rank * count)
+    blocks = [numbers[begin : begin + 2 * rank] for begin in range(0, len(numbers), 2 * rank)]
+    points = sum(prod(block[rank + n] - block[n] + 1 for n in range(rank)) for block in blocks)
+    first = [min(block[n] for block in blocks) for n in range(rank)]
+    return first, [max(block[rank + n] for block in blocks) for n in range(rank)], points
+
+
+def _numbers(body: bytes, at: int, code: str, count: int) -> tuple[int, ...]:
+    if not code or not count or at + count * struct.calcsize(code) > len(body):
+        raise ValueError("no such selection")
+    return struct.unpack_from(f"<{count}{code}", body, at)

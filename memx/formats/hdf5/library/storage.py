@@ -44,7 +44,7 @@ def storage_fields(dataset: Any, datatype: Any, reader: AttributeReader) -> dict
         "layout": _LAYOUTS.get(layout),
         "chunks": list(properties.get_chunk()) if layout == h5d.CHUNKED else None,
         "filters": [_filter(properties, index) for index in range(properties.get_nfilters())],
-        "offset": dataset.get_offset(),
+        "offset": _offset(dataset),
         "storage_size": dataset.get_storage_size(),
     }
     if layout == h5d.CONTIGUOUS and properties.get_external_count():
@@ -57,6 +57,12 @@ def storage_fields(dataset: Any, datatype: Any, reader: AttributeReader) -> dict
         except LIBRARY_ERRORS:
             pass  # NumPy lacks the type, or h5py the way to ask for it
     return fields
+
+
+def _offset(dataset: Any) -> int | None:
+    """Where the data of a contiguous dataset begin; libhdf5 adds a user block even to the address of none."""
+    offset: int | None = dataset.get_offset()
+    return offset if dataset.get_storage_size() else None
 
 
 def _filter(properties: Any, index: int) -> dict[str, Any]:

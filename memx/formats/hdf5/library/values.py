@@ -1,6 +1,7 @@
 """What attributes hold, as JSON."""
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,12 @@ class AttributeReader:
         shape = attribute.shape
         if shape is None:
             return None  # a null dataspace
-        length = attribute.get_storage_size()
+        points = prod(shape)
+        length = attribute.get_storage_size() if points else 0  # h5py takes a size of 0 for a failure
         try:
             dtype = attribute.dtype
         except LIBRARY_ERRORS:
             return _not_read(numpy_name(attribute.get_type()), shape, length)
-        points = 1
-        for extent in shape:
-            points *= extent
         if max(length, points * dtype.itemsize) > self._max_value_bytes:
             return _not_read(dtype_name(dtype), shape, length)
         if dtype.hasobject and deadly(attribute.get_type()):
@@ -106,10 +105,8 @@ class AttributeReader:
             return plain(
                 array.astype("c16" if kind == "c" else "f8").tolist() if dtype.itemsize > 8 else array.tolist()
             )
-        if kind in "mM":
-            return np.datetime_as_string(array).tolist() if kind == "M" else array.astype(str).tolist()
-        if kind == "V":
-            return _each(array.tolist(), binary)
+        if kind in "VmM":  # h5py keeps moments as opaque bytes, of whose type the tag tells
+            return _each(array.view(f"V{dtype.itemsize}").tolist(), binary)
         return _each(array.tolist() if kind == "S" or array.ndim else array[()], self._element)
 
     def _element(self, value: Any) -> Any:

@@ -1,0 +1,176 @@
+"""HDF5 files of every construct, in the oldest and the newest form of the format."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5p, h5s, h5t
+
+ENUM = {"RED": 0, "GREEN": 1, "BLUE": -3}
+
+
+def build(folder: Path) -> Path:
+    """Every construct, as old as the library writes it."""
+    return _every(folder / "every.h5", libver="earliest")
+
+
+def build_latest(folder: Path) -> Path:
+    """Every construct, as new as the library writes it, behind a user block, with the order of creation tracked."""
+    path = _every(folder / "every_latest.h5", libver="latest", userblock_size=1024, track_order=True)
+    with h5py.File(path, "a", libver="latest") as file:
+        file["attributes"].attrs["bulk"] = np.zeros(20000)  # more than an old object header can hold
+    return path
+
+
+def _every(path: Path, **how: Any) -> Path:
+    with h5py.File(path, "w", **how) as file:
+        datasets(file.create_group("datasets"))
+        attributes(file.create_group("attributes"), file["datasets"])
+        types(file)
+        links(file)
+    return path
+
+
+def datasets(group: h5py.Group) -> None:
+    """Every layout, filters, and shapes from none to many."""
+    make = group.create_dataset
+    make("contiguous", data=np.arange(12, dtype="<f4").reshape(3, 4))
+    make("never_written", (5,), ">i2")
+    make("chunked", (10, 20), "<i4", chunks=(5, 5), maxshape=(None, 40), fillvalue=-1)
+    make("filtered", data=np.arange(100), chunks=(10,), compression="gzip", shuffle=True, fletcher32=True)
+    make("lzf", data=np.arange(100), chunks=(10,), compression="lzf")
+    make("scaled", data=np.arange(100, dtype="i4"), chunks=(10,), scaleoffset=4)
+    make("scalar", data=3.5)
+    make("null", data=h5py.Empty("<f8"))
+    make("empty", (0, 3), "u1", maxshape=(None, 3))
+    make("text", data=["Über", "b"], dtype=h5py.string_dtype())
+    make("fixed_text", data=np.array([b"abc", b"d"]))
+    make("compound", (2,), np.dtype([("a", "<f4"), ("b", "S5"), ("c", "<i2", (2, 3)), ("d", h5py.string_dtype())]))
+    make("enum", data=[0, 1, -3], dtype=h5py.enum_dtype(ENUM, "i1"))
+    make("truth", data=np.array([True, False]))
+    make("complex", data=np.array([1 + 2j]))
+    make("half", data=np.array([1.5], "f2"))
+    make("external", (4,), "<i4", external=[("elsewhere.raw", 8, 16)])
+    compact = h5p.create(h5p.DATASET_CREATE)
+    compact.set_layout(h5d.COMPACT)
+    h5d.create(group.id, b"compact", h5t.STD_I32BE, h5s.create_simple((3,)), compact)
+    time = h5t.UNIX_D32LE.copy()
+    h5d.create(group.id, b"time", time, h5s.create_simple((2,)))
+    layout = h5py.VirtualLayout((4,), "<i4")
+    layout[:] = h5py.VirtualSource("no such file.h5", "data", (4,))
+    group.create_virtual_dataset("virtual", layout)
+
+
+def attributes(group: h5py.Group, others: h5py.Group) -> None:
+    """Attributes of every type."""
+    put = group.attrs
+    put["integer"], put["array"], put["big"] = -5, np.arange(6, dtype=">i2").reshape(2, 3), np.uint64(2**64 - 1)
+    put["floats"] = np.array([np.nan, np.inf, -np.inf, 0.1])
+    put["half"], put["long_double"] = np.float16(0.5), np.longdouble("1.5")
+    put["complex"], put["truth"] = 1 - 2j, np.array([True, False])
+    put["text"], put["texts"] = "Über\tall", ["a", "", "日本"]
+    put["fixed"], put["latin"], put["bytes"] = (
+        np.array([b"ab", b"c"]),
+        np.bytes_("\xe9".encode("latin-1")),
+        np.array(b"a\0b", "S3"),
+    )
+    put["null"], put["nothing"] = h5py.Empty("f4"), np.zeros((0, 2))
+    put.create("enum", 1, dtype=h5py.enum_dtype(ENUM, "i1"))
+    put["opaque"] = np.void(b"\x00\x01\xff")
+    put["moment"] = np.array(["2020-01-02T03:04:05"], "M8[s]").astype(h5py.opaque_dtype("M8[s]"))
+    record = np.dtype([("n", "<i4"), ("name", h5py.string_dtype()), ("place", "<f8", (2,)), ("tag", "V2")])
+    put["compound"] = np.array([(1, "é", (0.5, np.nan), b"ab"), (2, "", (1, 2), b"\0\0")], record)
+    put.create("sequences", _ragged([[1, 2, 3], []], "i4"), dtype=h5py.vlen_dtype("i4"))
+    put.create("reference", others["chunked"].ref, dtype=h5py.ref_dtype)
+    put.create("no_reference", h5py.Reference(), dtype=h5py.ref_dtype)
+    put.create("region", others["chunked"].regionref[0:2, 1:3], dtype=h5py.regionref_dtype)
+    regions = np.empty(1, object)
+    regions[0] = np.array([others["chunked"].regionref[0:2, 1:3]], h5py.regionref_dtype)
+    put.create("regions", regions, dtype=h5py.vlen_dtype(h5py.regionref_dtype))
+    scalar = h5s.create(h5s.SCALAR)
+    h5a.create(group.id, b"bits", h5t.STD_B16LE, scalar).write(np.array(0xF00F, "u2"), mtype=h5t.NATIVE_UINT16)
+    array = h5t.array_create(h5t.STD_I32LE, (2, 2))
+    h5a.create(group.id, b"array_type", array, h5s.create_simple((1,))).write(np.ones((1, 2, 2), "i4"), mtype=array)
+
+
+def _ragged(rows: list[list[int]], dtype: str) -> Any:
+    ragged = np.empty(len(rows), object)
+    for index, row in enumerate(rows):
+        ragged[index] = np.array(row, dtype)
+    return ragged
+
+
+def types(file: h5py.File) -> None:
+    """Committed datatypes."""
+    file["types/enum"] = h5py.enum_dtype(ENUM, "i2")
+    file["types/compound"] = np.dtype([("x", "<f4"), ("colour", h5py.enum_dtype(ENUM, "i1")), ("m", "<f8", (3, 3))])
+    file["types/enum"].attrs["units"] = "none"
+    file.create_dataset("of_committed_type", (2,), file["types/compound"])
+
+
+def links(file: h5py.File) -> None:
+    """Links of every kind, and cycles."""
+    group = file.create_group("links")
+    group["soft"] = h5py.SoftLink("/datasets/chunked")
+    group["dangling"] = h5py.SoftLink("/no/where")
+    group["external"] = h5py.ExternalLink("other.h5", "/inside")
+    group["hard"] = file["datasets/contiguous"]
+    group["hard_type"] = file["types/enum"]
+    group["back"] = file["/"]
+    group["self"] = group
+    group["naïve name"] = group["hard"]
+    below = file.create_group("a").create_group("b")
+    below["up"] = file["a"]
+
+
+def build_attributes(folder: Path, count: int) -> Path:
+    """A group with so many attributes."""
+    path = folder / f"attributes_{count}.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for index in range(count):
+            file.attrs[f"attribute {index:06d}"] = index
+    return path
+
+
+def build_nested(folder: Path, depth: int) -> Path:
+    """Groups within groups."""
+    path = folder / f"nested_{depth}.h5"
+    with h5py.File(path, "w") as file:
+        group = file
+        for _ in range(depth):
+            group = group.create_group("g")
+        group["bottom"] = 1
+    return path
+
+
+def build_members(folder: Path, count: int, libver: str) -> Path:
+    """A group of so many soft links: more than are sorted."""
+    path = folder / f"members_{libver}_{count}.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        group = file.create_group("many")
+        for index in range(count):
+            group[f"link {index:07d}"] = h5py.SoftLink("/")
+    return path
+
+
+def build_small(folder: Path) -> Path:
+    """The structure of the giant, 8 MiB."""
+    return _sparse(folder / "small.h5", 8 << 20)
+
+
+def build_giant(folder: Path) -> Path:
+    """100 GiB, of which the disk holds next to nothing."""
+    return _sparse(folder / "giant.h5", 100 << 30)
+
+
+def _sparse(path: Path, size: int) -> Path:
+    late = h5p.create(h5p.DATASET_CREATE)
+    late.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    late.set_fill_time(h5d.FILL_TIME_NEVER)
+    with h5py.File(path, "w") as file:
+        for index in range(50):
+            space = h5s.create_simple((size // 50,))
+            h5d.create(file.id, f"part {index}".encode(), h5t.STD_U8LE, space, late)
+            file[f"part {index}"].attrs["units"] = "counts"
+    return path
