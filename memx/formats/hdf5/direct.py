@@ -50,6 +50,12 @@ class HDF5StreamReader(StreamReader):
         return {}
 
     def records(self) -> Iterator[Record]:
+        try:
+            yield from self._walk()
+        except FAULTS as exc:
+            raise CorruptFile("a structure of the file ends in its midst") from exc
+
+    def _walk(self) -> Iterator[Record]:
         root = self._file.root
         self._seen[root] = "/"
         yield from self._group("/", self._file.header(root))

@@ -59,6 +59,8 @@ def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
             yield from held
             yield from links
             return
+    if len({link.name for link in held}) < len(held):
+        raise CorruptFile("two of its links have the same name")
     held.sort(key=(lambda link: link.created) if tracked else (lambda link: link.name))
     yield from held
 
@@ -68,6 +70,7 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
     heap = LocalHeap(space, heap_address)
     width = space.offset_size
     step = 2 * width + 24
+    previous = None
     for _, node in walk_v1(space, tree, 0, space.length_size):
         head = space.read(node, 8)
         if head[:4] != b"SNOD":
@@ -76,6 +79,9 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
         entries = space.read(node + 8, count * step)
         for at in range(0, count * step, step):
             name = heap.name(space.address(entries, at))
+            if name == previous:
+                raise CorruptFile("two of its links have the same name", offset=space.base + node)
+            previous = name
             cache = entries[at + 2 * width]
             if cache == 2:  # a soft link: its value lies in the heap too
                 value = heap.name(int.from_bytes(entries[at + 2 * width + 8 : at + 2 * width + 12], "little"))

@@ -1,5 +1,6 @@
 """The objects of an open HDF5 file: what each is, and what its header says of it."""
 
+import struct
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -40,7 +41,7 @@ from memx.sources import Source
 
 OBJECT_LEAST = 16
 """No object header takes fewer bytes: so a file cannot hold more objects than its size over this."""
-FAULTS = (IndexError, ValueError)
+FAULTS = (IndexError, ValueError, struct.error)
 """What a message that ends in its midst raises, beside memx's own errors, where its parser did not look ahead."""
 
 _DESCRIBING = (LAYOUT, DATASPACE, DATATYPE, FILTERS, FILL, OLD_FILL)

@@ -6,7 +6,7 @@ netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-from memx.errors import MemxError
+from memx.errors import CorruptFile, MemxError
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
@@ -68,10 +68,19 @@ class NetCDF4StreamReader(StreamReader):
         self._attributes = NetCDFAttributes(file.values, file.shared, self.options.max_value_bytes)
         self._types: dict[int, str] = {}
         self._dimensions = Dimensions(file)
-        strict = b"_nc3_strict" in self._attributes.names(file.header(file.root))
+        try:
+            strict = b"_nc3_strict" in self._attributes.names(file.header(file.root))
+        except FAULTS as exc:
+            raise CorruptFile("the root group ends in its midst") from exc
         return {"variant": "NETCDF4_CLASSIC" if strict else "NETCDF4"}
 
     def records(self) -> Iterator[Record]:
+        try:
+            yield from self._walk()
+        except FAULTS as exc:
+            raise CorruptFile("a structure of the file ends in its midst") from exc
+
+    def _walk(self) -> Iterator[Record]:
         tree = Tree(self._file)
         for event in tree.walk():
             if event.kind == "enter":
