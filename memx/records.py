@@ -48,6 +48,13 @@ def text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def sentence(message: str) -> str:
+    """`message` on one line: what cannot be printed, names in a file may hold anything, as backslash escapes."""
+    if message.isprintable():
+        return message
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in message)
+
+
 def display_path(path: str | os.PathLike[str] | bytes) -> str:
     """A path as records carry it: bytes of the name that are no UTF-8 become backslash escapes."""
     return text(os.fsencode(path))

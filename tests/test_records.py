@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.records import MAX_LINE, binary, decode, display_path, encode, encode_value, number, plain, text
+from memx.records import MAX_LINE, binary, decode, display_path, encode, encode_value, number, plain, sentence, text
 
 scalars = (
     st.none()
@@ -82,6 +82,11 @@ def test_paths_as_records_carry_them() -> None:
     assert display_path(Path("a") / "b") == "a/b"
     assert display_path(b"a\xff") == "a\\xff"
     assert display_path("ä") == "ä"
+
+
+def test_sentences_stay_on_one_line() -> None:
+    assert sentence("the attribute äöü of / is odd") == "the attribute äöü of / is odd"
+    assert sentence("a\nb\x1b[31m\udcff\u202e") == r"a\nb\x1b[31m\udcff\u202e"
 
 
 def test_bytes_are_base64() -> None:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from memx.formats import Format, by_key
-from memx.records import Record
+from memx.records import Record, sentence
 from memx.sources import Origin, Source, open_source, spool
 
 
@@ -168,7 +168,7 @@ _HANDED_ON_MOST = 4
 
 def fault(code: str, message: str, offset: int | None = None) -> Record:
     """The `error` record of a fault from which the reader goes on."""
-    record: Record = {"type": "error", "code": code, "message": message}
+    record: Record = {"type": "error", "code": code, "message": sentence(message)}
     if offset is not None:
         record["offset"] = offset
     return record

@@ -8,7 +8,7 @@ _TYPES = {
     "dicom": {"element"},
     "fits": {"card", "hdu"},
     "hdf5": {"group", "dataset", "datatype", "link"},
-    "netcdf": {"group", "dimension", "variable", "type"},
+    "netcdf": {"group", "dimension", "variable", "type", "link"},
     "audio": {"stream", "chapter", "frame"},
     "video": {"stream", "chapter", "packet"},
     "binary": {"chunk", "digest"},
@@ -62,10 +62,10 @@ def _fits(records: Sequence[Record], complete: bool) -> Iterator[str]:
 
 
 def _hdf5(records: Sequence[Record], complete: bool) -> Iterator[str]:
-    """Every path once, every object once; a hard link leads to an object that has its record."""
-    paths = [record["path"] for record in records]
-    if len(set(paths)) != len(paths):
-        yield f"a path stands twice: {next(path for path in paths if paths.count(path) > 1)}"
+    """Every object once; a hard link leads to an object that has its record."""
+    places = [(record["path"], record["address"]) for record in records if "address" in record]
+    if len({address for _, address in places}) != len(places):
+        yield f"an object stands twice: {[place for place in places if [at for _, at in places].count(place[1]) > 1]}"
     own = {record["path"] for record in records if record["type"] != "link"}
     if complete and "/" not in own:
         yield "no record of the root group"
