@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _BAR = 24
+_ROWS = 15
+"""Lines of a live view without its limits, which may take two each, and its processes."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 _TITLE = {"host": "host", "cgroup-v1": "cgroup v1", "cgroup-v2": "cgroup v2", "rlimit": "rlimit", "max-memory": "memx"}
 
@@ -69,7 +71,7 @@ class StatusOutput:
         if self.lively:
             from rich.live import Live
 
-            self._live = Live(console=self._console(sys.stderr), auto_refresh=False, vertical_overflow="visible")
+            self._live = Live(console=self._console(sys.stderr), auto_refresh=False, vertical_overflow="crop")
             self._stack.enter_context(self._live)
         return self
 
@@ -79,7 +81,9 @@ class StatusOutput:
         self._stack.__exit__(kind, value, trace)
 
     def _view(self, status: Record) -> "RenderableType":
-        return _view(status, list(self._used) if len(self._used) > 1 else [])
+        # what is drawn in its place must not be higher than the terminal
+        rows = None if self._live is None else self._live.console.height - _ROWS - 2 * len(status["limits"])
+        return _view(status, list(self._used) if len(self._used) > 1 else [], rows)
 
     def _write(self, line: bytes) -> None:
         self._writer.write(safe_json(line) if self._terminal else line)
@@ -104,13 +108,13 @@ def sparkline(percents: Iterable[float]) -> str:
     return "".join(_SPARKS[max(0, min(7, int(percent * 8 / 100)))] for percent in percents)
 
 
-def _view(status: Record, history: list[float]) -> "RenderableType":
+def _view(status: Record, history: list[float], rows: int | None) -> "RenderableType":
+    """The tables, with `rows` processes at most."""
     from rich.console import Group
 
+    processes = status["processes"] if rows is None else status["processes"][: max(0, rows)]
     parts = [_memory(status, history), _limits(status)]
-    if status["processes"]:
-        parts.append(_processes(status))
-    return Group(*parts)
+    return Group(*parts, _processes(processes)) if processes else Group(*parts)
 
 
 def _memory(status: Record, history: list[float]) -> "RenderableType":
@@ -171,7 +175,7 @@ def _limits(status: Record) -> "RenderableType":
     return table
 
 
-def _processes(status: Record) -> "RenderableType":
+def _processes(processes: list[dict[str, Any]]) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
@@ -179,7 +183,7 @@ def _processes(status: Record) -> "RenderableType":
     table.add_column("\npid", justify="right", no_wrap=True, min_width=5)
     table.add_column("\nresident", justify="right", no_wrap=True, min_width=9)
     table.add_column("\nlargest processes", no_wrap=True, overflow="ellipsis")
-    for process in status["processes"]:
+    for process in processes:
         command = Text(safe_text(process["command"] or f"[{process['name']}]"), no_wrap=True, overflow="ellipsis")
         table.add_row(str(process["pid"]), format_size(process["rss"]), command)
     return table

@@ -1,6 +1,9 @@
 import hashlib
 import io
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from pathlib import Path
@@ -104,3 +107,25 @@ def test_what_goes_wrong_in_a_counting_thread_is_raised(tmp_path: Path, monkeypa
     monkeypatch.setattr(binary, "count_pairs", fails)
     with pytest.raises(MemoryError):
         read(build(tmp_path))
+
+
+def test_summary_is_one_digest_with_the_entropy_of_all(tmp_path: Path) -> None:
+    path = build(tmp_path)
+    *chunks, digest = read(path)
+    (summary,) = BinaryStreamReader(options=ReadOptions(summary=True)).stream(path)
+    assert chunks
+    assert summary == digest | {"entropy": pytest.approx(entropy(Counter(path.read_bytes()).values()))}
+
+
+@pytest.mark.parametrize("megabytes", [48, 64])
+def test_where_numpy_does_not_fit_bytes_are_counted_without(megabytes: int, tmp_path: Path) -> None:
+    path = build(tmp_path)
+    code = (
+        "import resource; from memx.engine.streaming import stream\n"
+        f"limit = {megabytes} << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
+        f"end = list(stream({str(path)!r}))[-1]; print(end['status'], end['reason'])"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    call = [sys.executable, "-c", code]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    assert (done.stdout, done.stderr) == ("complete None\n", "")
