@@ -61,6 +61,7 @@ class Source(ABC):
         """Bytes from the position to the end, None where that is unknown."""
         return None if self.size is None else max(0, self.size - self.tell())
 
+    @abstractmethod
     def close(self) -> None:
         """Lets go of what the source holds. Closing twice is no error."""
 
