@@ -1,0 +1,327 @@
+"""HDF5: both readers, by structure and through h5py, against h5py's high-level interface."""
+
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from memx.engine.streaming import Stream, StreamOptions
+from memx.errors import CorruptFile, TruncatedFile
+from memx.formats.base import ReadOptions
+from memx.formats.hdf5.library import HDF5StreamReader
+from memx.records import MAX_LINE, Record, encode
+from memx.sources import open_source
+from tests.contract import assert_contract
+from tests.oracles.hdf5 import disagreements
+from tests.samples import hdf5 as samples
+
+Read = Callable[..., list[Record]]
+
+
+def directly(path: Path, **options: Any) -> list[Record]:
+    """All records of memx's own reader, as the user gets them."""
+    records = list(Stream(path, StreamOptions(**options)).records())
+    assert_contract(records, path)
+    assert records[0]["reader"] == "direct"
+    return records
+
+
+def through_library(path: Path, **options: Any) -> list[Record]:
+    """The records of the reader that goes through h5py, behind a `file` line."""
+    with HDF5StreamReader(open_source(path), ReadOptions(format="hdf5", **options)) as reader, reader.source:
+        return [{"type": "file", "reader": "h5py"}, *reader]
+
+
+@pytest.fixture(params=[directly, through_library], ids=lambda read: read.__name__)
+def read(request: pytest.FixtureRequest) -> Read:
+    function: Read = request.param
+    return function
+
+
+def by_path(records: list[Record]) -> dict[str, Record]:
+    return {record["path"]: record for record in records if record["type"] not in ("file", "end", "error")}
+
+
+@pytest.mark.parametrize("build", [samples.build, samples.build_latest], ids=lambda build: build.__name__)
+def test_samples_agree_with_h5py(build: Any, read: Read, tmp_path: Path) -> None:
+    path = build(tmp_path)
+    records = read(path)
+    assert [record for record in records if record["type"] == "error"] == []
+    assert disagreements(str(path), records) == []
+
+
+@pytest.mark.parametrize("build", [samples.build, samples.build_latest], ids=lambda build: build.__name__)
+def test_both_readers_say_the_same(build: Any, tmp_path: Path) -> None:
+    path = build(tmp_path)
+    direct, library = by_path(directly(path)), by_path(through_library(path))
+    assert list(direct) == list(library)
+    for record in (direct["/attributes"], library["/attributes"]):
+        record["attributes"].pop("regions")  # h5py dies of them
+    assert direct == library
+
+
+def test_the_oracle_sees_what_is_wrong(tmp_path: Path) -> None:
+    path = samples.build(tmp_path)
+    for at, changed in (
+        ("/datasets/chunked", {"shape": [10, 21]}),
+        ("/datasets/chunked", {"maxshape": [10, 40]}),
+        ("/datasets/chunked", {"fillvalue": 0}),
+        ("/datasets/contiguous", {"offset": 1}),
+        ("/datasets/contiguous", {"dtype": ">f4"}),
+        ("/datasets/filtered", {"filters": []}),
+        ("/datasets/compact", {"layout": "contiguous"}),
+        ("/attributes", {"attributes": {}}),
+        ("/links/soft", {"target": "/x"}),
+        ("/links/hard", {"target": "/a"}),
+        ("/types/compound", {"dtype": "<i4"}),
+    ):
+        records = directly(path)
+        place = next(n for n, record in enumerate(records) if record.get("path") == at)
+        records[place] = records[place] | changed
+        assert disagreements(str(path), records), (at, changed)
+        del records[place]
+        assert disagreements(str(path), records), at
+
+
+def test_attributes_of_every_type(read: Read, tmp_path: Path) -> None:
+    records = by_path(read(samples.build(tmp_path)))
+    attributes = records["/attributes"]["attributes"]
+    chunked = records["/datasets/chunked"]["address"]
+    attributes.pop("regions")
+    assert attributes == {
+        "integer": -5,
+        "array": [[0, 1, 2], [3, 4, 5]],
+        "big": 2**64 - 1,
+        "floats": ["NaN", "Infinity", "-Infinity", 0.1],
+        "half": 0.5,
+        "long_double": 1.5,
+        "complex": [1.0, -2.0],
+        "truth": [True, False],
+        "text": "Über\tall",
+        "texts": ["a", "", "日本"],
+        "fixed": ["ab", "c"],
+        "latin": "\\xe9",
+        "bytes": "a\0b",
+        "null": None,
+        "nothing": [],
+        "enum": 1,
+        "opaque": {"inline_binary": "AAH/"},
+        "moment": [{"inline_binary": "pV0NXgAAAAA="}],
+        "compound": [
+            {"n": 1, "name": "é", "place": [0.5, "NaN"], "tag": {"inline_binary": "YWI="}},
+            {"n": 2, "name": "", "place": [1.0, 2.0], "tag": {"inline_binary": "AAA="}},
+        ],
+        "sequences": [[1, 2, 3], []],
+        "reference": {"reference": "object", "address": chunked},
+        "no_reference": None,
+        "region": {"reference": "region", "address": chunked, "points": 4, "bounds": [[0, 1], [1, 2]]},
+        "bits": 0xF00F,
+        "array_type": [[[1, 1], [1, 1]]],
+    }
+
+
+def test_storage(read: Read, tmp_path: Path) -> None:
+    path = samples.build_latest(tmp_path)  # behind a user block
+    records = by_path(read(path))
+    contiguous = records["/datasets/contiguous"]
+    raw = path.read_bytes()[contiguous["offset"] :][: contiguous["storage_size"]]
+    assert np.frombuffer(raw, contiguous["dtype"]).tolist() == list(range(12))
+    filtered = records["/datasets/filtered"]
+    assert [entry["name"] for entry in filtered["filters"]] == ["shuffle", "deflate", "fletcher32"]
+    assert filtered["filters"][1] == {"id": 1, "name": "deflate", "parameters": [4], "optional": True}
+    never = records["/datasets/never_written"]
+    assert (never["offset"], never["storage_size"], never["shape"]) == (None, 0, [5])
+    assert (records["/datasets/null"]["shape"], records["/datasets/scalar"]["shape"]) == (None, [])
+    assert records["/datasets/chunked"]["maxshape"] == [None, 40]
+    assert records["/datasets/external"]["external"] == [{"file": "elsewhere.raw", "offset": 8, "length": 16}]
+    assert records["/datasets/virtual"]["virtual"] == [{"file": "no such file.h5", "dataset": "data"}]
+    assert records["/datasets/enum"]["datatype"] == {"class": "enum", "members": samples.ENUM}
+
+
+def test_every_object_once(read: Read, tmp_path: Path) -> None:
+    records = by_path(read(samples.build(tmp_path)))
+    links = {path: (r["kind"], r["target"], r["file"]) for path, r in records.items() if r["type"] == "link"}
+    assert links == {
+        "/a/b/up": ("hard", "/a", None),
+        "/links/back": ("hard", "/", None),
+        "/links/dangling": ("soft", "/no/where", None),
+        "/links/external": ("external", "/inside", "other.h5"),
+        "/links/hard": ("hard", "/datasets/contiguous", None),
+        "/links/naïve name": ("hard", "/datasets/contiguous", None),
+        "/links/self": ("hard", "/links", None),
+        "/links/soft": ("soft", "/datasets/chunked", None),
+        "/types/enum": ("hard", "/links/hard_type", None),
+    }
+
+
+def test_links_in_the_order_of_their_creation(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "order.h5"
+    with h5py.File(path, "w", track_order=True) as file:
+        for name in ("z", "a", "m"):
+            file[name] = 1
+    assert list(by_path(read(path))) == ["/", "/z", "/a", "/m"]
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_groups_larger_than_what_is_sorted(libver: str, read: Read, tmp_path: Path) -> None:
+    paths = list(by_path(read(samples.build_members(tmp_path, 5000, libver))))[2:]
+    assert len(paths) == 5000
+    assert sorted(paths) == [f"/many/link {index:07d}" for index in range(5000)]
+    if libver == "earliest":  # whose index is one by name
+        assert paths == sorted(paths)
+
+
+def test_long_values_are_not_read(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "long.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["short"], file.attrs["long"] = np.zeros(4, "u1"), np.zeros((2, 50), "<u2")
+        file.attrs["text"] = "x" * 200
+    attributes = by_path(read(path, max_value_bytes=100))["/"]["attributes"]
+    assert attributes["short"] == [0, 0, 0, 0]
+    long, text = attributes["long"], attributes["text"]
+    assert {key: long[key] for key in ("bulk", "dtype", "shape", "length")} == {
+        "bulk": True,
+        "dtype": "<u2",
+        "shape": [2, 50],
+        "length": 200,
+    }
+    assert (text["bulk"], text["dtype"]) == (True, "object")
+
+
+@pytest.mark.slow
+def test_more_attributes_than_a_line_holds(read: Read, tmp_path: Path) -> None:
+    root = by_path(read(samples.build_attributes(tmp_path, 25000)))["/"]
+    assert (root["attributes_truncated"], root["attribute_count"]) == (True, 25000)
+    assert 5000 < len(root["attributes"]) < 25000
+    assert len(encode(root)) <= MAX_LINE
+    assert all(name == f"attribute {value:06d}" for name, value in root["attributes"].items())
+
+
+@pytest.mark.slow
+def test_nesting_has_an_end(read: Read, tmp_path: Path) -> None:
+    records = read(samples.build_nested(tmp_path, 1200))
+    (error,) = (record for record in records if record["type"] == "error")
+    assert error["code"] == "over-limit"
+    assert sum(record["type"] == "group" for record in records) in (1000, 1001)
+
+
+def test_one_broken_object_costs_itself_alone(read: Read, tmp_path: Path) -> None:
+    path = samples.build(tmp_path)
+    before = by_path(read(path))
+    address = before["/datasets/chunked"]["address"]
+    data = bytearray(path.read_bytes())
+    data[address] = 0xEE  # the version of the object header
+    path.write_bytes(data)
+    records = read(path)
+    (error,) = (record for record in records if record["type"] == "error" and "/datasets/chunked" in record["message"])
+    assert error["code"] in ("corrupt", "unsupported")
+    assert list(by_path(records)) == [name for name in before if name != "/datasets/chunked"]
+
+
+@pytest.mark.parametrize("length", [9, 50, 96, 800, 5000])
+def test_a_file_that_was_cut(length: int, read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "cut.h5"
+    path.write_bytes(samples.build(tmp_path).read_bytes()[:length])
+    if read is directly:
+        end = read(path)[-1]
+        assert end["status"] in ("truncated", "failed")
+        assert end["reason"]
+    else:
+        with pytest.raises((TruncatedFile, CorruptFile)):
+            read(path)
+
+
+def test_what_is_no_hdf5_but_said_to_be(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "no.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2000))
+    if read is directly:
+        assert list(Stream(path).records())[-1]["status"] == "failed"
+    else:
+        with pytest.raises(CorruptFile):
+            read(path)
+
+
+_NUMBERS = st.one_of(
+    npst.integer_dtypes(endianness="?"),
+    npst.unsigned_integer_dtypes(endianness="?"),
+    npst.floating_dtypes(endianness="?", sizes=(16, 32, 64)),
+    npst.complex_number_dtypes(endianness="<"),
+    npst.boolean_dtypes(),
+    npst.byte_string_dtypes(max_len=8),
+)
+_ARRAYS = npst.arrays(_NUMBERS, npst.array_shapes(min_dims=0, max_dims=3, max_side=4))
+_TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+_VALUES = st.one_of(_ARRAYS, _TEXTS, st.lists(_TEXTS, min_size=1, max_size=4))
+_NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@given(st.dictionaries(_NAMES, _VALUES, max_size=12), st.sampled_from(["earliest", "latest"]))
+def test_any_attributes_agree_with_h5py(attributes: dict[str, Any], libver: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "any.h5"
+        with h5py.File(path, "w", libver=libver) as file:
+            for name, value in attributes.items():
+                file.attrs[name] = value
+        for read in (directly, through_library):
+            records = read(path)
+            assert set(by_path(records)["/"]["attributes"]) == set(attributes)
+            assert disagreements(str(path), records) == []
+
+
+def test_floats_keep_every_bit(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "floats.h5"
+    values = np.array([0.1, math.pi, 5e-324, -0.0, 1.7976931348623157e308])
+    with h5py.File(path, "w") as file:
+        file.attrs["values"] = values
+    again = by_path(read(path))["/"]["attributes"]["values"]
+    assert np.array(again).tobytes() == values.tobytes()
+
+
+_READ_ALL = """
+import sys
+from pathlib import Path
+from memx.errors import MemxError
+from memx.formats.hdf5.library import HDF5StreamReader
+for path in sys.argv[1:]:
+    print(path, flush=True)
+    try:
+        for record in HDF5StreamReader().stream(path):
+            pass
+    except MemxError:
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_the_library_reader_takes_any_mutant(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    whole = [samples.build(tmp_path).read_bytes(), samples.build_latest(tmp_path).read_bytes()]
+    left = []
+    for index in range(120):
+        data = bytearray(whole[index % 2])
+        for _ in range(chance.choice((1, 4, 16))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        path = tmp_path / f"mutant {index}.h5"
+        path.write_bytes(data)
+        left.append(path)
+    while left:
+        done = subprocess.run(
+            [sys.executable, "-c", _READ_ALL, *left], capture_output=True, text=True, timeout=100, check=False
+        )
+        # libhdf5 may kill the process, which in memx is a worker; what memx raises is its own
+        assert done.returncode <= 0, done.stderr
+        seen = done.stdout.splitlines()
+        assert seen
+        left = left[len(seen) :]
