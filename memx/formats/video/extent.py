@@ -5,7 +5,7 @@ Each function walks only the outermost structure, by its lengths, and reads no p
 
 from collections.abc import Callable, Iterator
 
-from memx.errors import TruncatedFile
+from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
 from memx.formats.signatures import transport_stride
 from memx.sources import Source
 
@@ -46,6 +46,15 @@ def boxes(source: Source, size: int) -> Iterator[tuple[bytes, int, int]]:
             return
         yield kind, at, at + length
         at += length
+
+
+def without_movie(source: Source) -> MemxError:
+    """The error of a file of ISO/IEC 14496-12 that is all there and has no `moov` box."""
+    if any(kind == b"moof" for kind, _, _ in boxes(source, source.size or 0)):
+        return UnsupportedSource(
+            "this is a media segment alone: what describes it, the moov box, is in its initialization segment"
+        )
+    return CorruptFile("there is no moov box, which would describe the streams")
 
 
 def _isobmff(source: Source, size: int) -> Iterator[Part]:

@@ -13,7 +13,7 @@ from memx.errors import CorruptFile, MemxError, OverMemory, SourceFailed, Trunca
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.signatures import video_container
 from memx.formats.video.describe import chapter_record, seconds, stream_records, tags
-from memx.formats.video.extent import boxes, cut_off
+from memx.formats.video.extent import boxes, cut_off, without_movie
 from memx.records import Record
 
 if TYPE_CHECKING:
@@ -125,14 +125,9 @@ class VideoStreamReader(StreamReader):
 
     def _without_moov(self, error: Exception) -> MemxError:
         """Why a file of ISO/IEC 14496-12 that is all there does not open."""
-        kinds = {kind for kind, _, _ in boxes(self.source, self.source.size or 0)}
-        if b"moov" in kinds:
+        if any(kind == b"moov" for kind, _, _ in boxes(self.source, self.source.size or 0)):
             return self._broken(error)
-        if b"moof" in kinds:
-            return UnsupportedSource(
-                "this is a media segment alone: what describes it, the moov box, is in its initialization segment"
-            )
-        return CorruptFile("there is no moov box, which would describe the streams")
+        return without_movie(self.source)
 
     def _broken(self, error: Exception) -> MemxError:
         if isinstance(error, MemoryError):

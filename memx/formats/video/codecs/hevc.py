@@ -1,189 +1,163 @@
-"""H.265: ISO/IEC 23008-2, and its configuration record, ISO/IEC 14496-15, 8.3.3.1."""
+"""H.265: the sequence parameter set in an HEVC decoder configuration record (ISO/IEC 14496-15, 8.3.3.1; ITU-T H.265, 7.3.2.2)."""
 
-from memx.formats.video.codecs.bits import Bits, without_emulation
-from memx.formats.video.codecs.coding import Coding, NotKnown
-from memx.formats.video.codecs.h264 import SHAPES
+from fractions import Fraction
 
-_SEQUENCE = 33  # nal_unit_type of a sequence parameter set
-_PROFILES = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Rext"}
-_EXTENDED = 255
-_SUBSAMPLING = {0: (1, 1), 1: (2, 2), 2: (2, 1), 3: (1, 1)}
-"""Across and down, by chroma_format_idc (table 6-1)."""
+from memx.formats.video.codecs.bits import Bits, unescaped
+from memx.formats.video.codecs.picture import ASPECTS, PictureFormat, yuv
 
-
-def coding(data: bytes, full_range: bool | None = None) -> Coding:
-    """What FFmpeg says of the configuration record `data`; `full_range` is the container's word.
-
-    Raises NotKnown where it has not one sequence parameter set, or one that is not understood.
-    """
-    found = [unit for kind, unit in _units(data) if kind == _SEQUENCE]
-    if len(found) != 1:
-        raise NotKnown("H.265 without one sequence parameter set")
-    return _sequence_parameters(found[0], full_range)
+_PROFILES = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Rext", 6: "Multiview Main", 9: "Scc"}
+_SPS = 33
+_EXTENDED_SAR = 255
 
 
-def _units(data: bytes) -> list[tuple[int, bytes]]:
-    """Type and bytes of the NAL units in a record."""
-    if len(data) < 23 or data[0] not in (0, 1) or data[:3] in (b"\0\0\0", b"\0\0\1"):
-        raise NotKnown("H.265 without a configuration record")
-    units, at = [], 23
-    for _ in range(data[22]):
-        kind, count = data[at] & 63 if at < len(data) else 0, int.from_bytes(data[at + 1 : at + 3], "big")
+def configuration(record: bytes, *, full_range: bool | None = None) -> PictureFormat | None:
+    """The format that an `hvcC` record tells; None where it has no sequence parameter set."""
+    at = 23
+    for _ in range(record[22] if len(record) > 22 else 0):
+        kind, count = record[at] & 63 if at < len(record) else 0, int.from_bytes(record[at + 1 : at + 3], "big")
         at += 3
         for _ in range(count):
-            length = int.from_bytes(data[at : at + 2], "big")
-            unit = data[at + 2 : at + 2 + length]
-            if len(unit) < length or length < 4:
-                raise NotKnown("H.265 with a configuration record that ends early")
-            units.append((kind, without_emulation(unit)))
+            length = int.from_bytes(record[at : at + 2], "big")
+            unit = record[at + 2 : at + 2 + length]
+            if kind == _SPS and len(unit) > 2 and not (unit[0] & 1 or unit[1] >> 3):  # of the base layer
+                return sequence(unit, full_range=full_range)
             at += 2 + length
-    return units
+            if at >= len(record):
+                return None
+    return None
 
 
-def _sequence_parameters(unit: bytes, full_range: bool | None) -> Coding:
-    """7.3.2.2."""
-    bits = Bits(unit[2:])
+def sequence(unit: bytes, *, full_range: bool | None = None) -> PictureFormat | None:
+    """What a sequence parameter set of the base layer says (7.3.2.2.1); None where it breaks off."""
+    bits = Bits(unescaped(unit[2:2048]))
     bits.skip(4)
-    layers = bits.take(3) + 1
+    sub_layers = bits.take(3)
     bits.skip(1)
-    profile, level = _profile_tier_level(bits, layers)
-    bits.unsigned()
-    chroma = bits.unsigned()
-    if chroma not in _SUBSAMPLING or (chroma == 3 and bits.take(1)):
-        raise NotKnown("H.265 with separate color planes")
-    width, height = bits.unsigned(), bits.unsigned()
-    across, down = _SUBSAMPLING[chroma]
-    if bits.take(1):
-        left, right, top, bottom = (bits.unsigned() for _ in range(4))
-        width, height = width - across * (left + right), height - down * (top + bottom)
-    depth = bits.unsigned() + 8
-    if bits.unsigned() + 8 != depth and chroma:
-        raise NotKnown("H.265 with different depths of luma and chroma")
-    if width <= 0 or height <= 0 or depth not in (8, 9, 10, 12):
-        raise NotKnown("H.265 pictures of no known kind")
-    order_bits = bits.unsigned() + 4
-    delay = 0
-    for _ in range(layers if bits.take(1) else 1):
-        bits.unsigned()
-        delay = bits.unsigned()  # that of the highest layer counts
-        bits.unsigned()
-    said = Coding("hevc", profile=profile, level=level, width=width, height=height, delay=delay)
-    _tools(bits, chroma, order_bits)
-    full, matrix = _usability(bits, said) if bits.take(1) else (None, None)
-    said.pix_fmt = _pix_fmt(chroma, depth, full_range if full is None else full, matrix)
-    return said
+    profile, level = _profile_tier_level(bits, sub_layers)
+    bits.ue()
+    chroma = min(bits.ue(), 3)
+    if chroma == 3:
+        bits.skip(1)
+    width, height = bits.ue(), bits.ue()
+    crops = [bits.ue() for _ in range(4)] if bits.flag() else [0, 0, 0, 0]
+    depth = 8 + bits.ue()
+    bits.ue()
+    if bits.over or not 0 < width <= 1 << 16 or not 0 < height <= 1 << 16:
+        return None
+    found = PictureFormat(level=level, profile=_PROFILES.get(profile), coded_width=width, coded_height=height)
+    across, down = (2 if chroma in (1, 2) else 1), (2 if chroma == 1 else 1)
+    found.width, found.height = width - across * (crops[0] + crops[1]), height - down * (crops[2] + crops[3])
+    if found.width <= 0 or found.height <= 0:
+        found.width, found.height = width, height
+    rgb = False
+    if _skip_to_usability(bits, sub_layers, found):
+        full_range, rgb = _usability(bits, found, full_range)
+    full = bool(full_range) and chroma == 1
+    found.pix_fmt = yuv(chroma, depth, full_range=full, rgb=rgb)
+    return found
 
 
-def _profile_tier_level(bits: Bits, layers: int) -> tuple[str | None, int]:
-    """7.3.3."""
+def _profile_tier_level(bits: Bits, sub_layers: int) -> tuple[int, int]:
+    """general_profile_idc and general_level_idc (7.3.3)."""
     bits.skip(3)
-    profile, compatible = bits.take(5), bits.take(32)
-    if profile == 0:
-        profile = next((number for number in range(1, 32) if compatible >> 31 - number & 1), 0)
-    bits.skip(48)
+    profile = bits.take(5)
+    bits.skip(80)
     level = bits.take(8)
-    present = [(bits.take(1), bits.take(1)) for _ in range(layers - 1)]
-    if layers > 1:
-        bits.skip(2 * (8 - (layers - 1)))
+    present = [(bits.flag(), bits.flag()) for _ in range(sub_layers)]
+    if sub_layers:
+        bits.skip(2 * (8 - sub_layers))
     for has_profile, has_level in present:
         bits.skip(88 * has_profile + 8 * has_level)
-    return _PROFILES.get(profile), level
+    return profile, level
 
 
-def _tools(bits: Bits, chroma: int, order_bits: int) -> None:
-    """What stands between the sizes and the usability information."""
+def _skip_to_usability(bits: Bits, sub_layers: int, found: PictureFormat) -> bool:
+    """Steps over what stands between the bit depths and the VUI parameters; whether there are any."""
+    order_bits = bits.ue() + 4
+    for _ in range(sub_layers + 1 if bits.flag() else 1):
+        _, found.reorder, _ = bits.ue(), bits.ue(), bits.ue()  # that of the highest layer counts
     for _ in range(6):
-        bits.unsigned()
-    if bits.take(1) and bits.take(1):
-        _scaling_lists(bits, chroma)
+        bits.ue()
+    if bits.flag() and bits.flag():
+        _skip_scaling_lists(bits)
     bits.skip(2)
-    if bits.take(1):
+    if bits.flag():
         bits.skip(8)
-        bits.unsigned()
-        bits.unsigned()
+        bits.ue(), bits.ue()
         bits.skip(1)
-    _short_term_sets(bits)
-    if bits.take(1):
-        for _ in range(min(bits.unsigned(), 32)):
-            bits.skip(order_bits + 1)
+    if not _skip_reference_sets(bits):
+        return False
+    if bits.flag():
+        for _ in range(min(bits.ue(), 32)):
+            bits.skip(min(order_bits, 16) + 1)
     bits.skip(2)
+    return bits.flag() and not bits.over
 
 
-def _scaling_lists(bits: Bits, chroma: int) -> None:
-    """7.3.4."""
+def _skip_scaling_lists(bits: Bits) -> None:
+    """scaling_list_data (7.3.4)."""
     for size in range(4):
         for _ in range(0, 6, 3 if size == 3 else 1):
-            if not bits.take(1):
-                bits.unsigned()
+            if not bits.flag():
+                bits.ue()
                 continue
             if size > 1:
-                bits.signed()
-            for _ in range(min(64, 1 << 4 + 2 * size)):
-                bits.signed()
+                bits.se()
+            for _ in range(min(64, 1 << (4 + 2 * size))):
+                bits.se()
 
 
-def _short_term_sets(bits: Bits) -> None:
-    """7.3.7: the short-term reference picture sets, of which only the sizes are kept."""
-    count = bits.unsigned()
+def _skip_reference_sets(bits: Bits) -> bool:
+    """st_ref_pic_set for each of the sets (7.3.7); False where they are no such sets."""
+    count = bits.ue()
     if count > 64:
-        raise NotKnown("H.265 with too many reference picture sets")
-    size = 0
+        return False
+    deltas = 0
     for number in range(count):
-        if number and bits.take(1):
+        if number and bits.flag():
             bits.skip(1)
-            bits.unsigned()
-            kept = 0
-            for _ in range(size + 1):
-                used = bits.take(1)
-                kept += used or bits.take(1)
-            size = kept
-            continue
-        negative, positive = bits.unsigned(), bits.unsigned()
-        if negative > 16 or positive > 16:
-            raise NotKnown("H.265 with too many references")
-        size = negative + positive
-        for _ in range(size):
-            bits.unsigned()
-            bits.skip(1)
+            bits.ue()
+            used = 0
+            for _ in range(deltas + 1):
+                if bits.flag() or bits.flag():  # used_by_curr_pic_flag, else use_delta_flag
+                    used += 1
+            deltas = used
+        else:
+            negative, positive = bits.ue(), bits.ue()
+            if negative > 16 or positive > 16:
+                return False
+            for _ in range(negative + positive):
+                bits.ue()
+                bits.skip(1)
+            deltas = negative + positive
+    return not bits.over
 
 
-def _usability(bits: Bits, said: Coding) -> tuple[bool | None, int | None]:
-    """E.2.1: fills `aspect` and `rate`; full range and matrix, None where they are not said."""
-    full, matrix = None, None
-    if bits.take(1):
-        shape = bits.take(8)
-        if shape == _EXTENDED:
-            said.aspect = (bits.take(16), bits.take(16))
-        elif shape < len(SHAPES):
-            said.aspect = SHAPES[shape]
-    if bits.take(1):
+def _usability(bits: Bits, found: PictureFormat, full_range: bool | None) -> tuple[bool | None, bool]:
+    """The VUI parameters (E.2.1): shape of the pixels, rate; whether the range is full, and the colours are RGB."""
+    rgb = False
+    if bits.flag():
+        code = bits.take(8)
+        if code == _EXTENDED_SAR:
+            found.aspect = (bits.take(16), bits.take(16))
+        elif code < len(ASPECTS):
+            found.aspect = ASPECTS[code]
+    if bits.flag():
         bits.skip(1)
-    if bits.take(1):
+    if bits.flag():
         bits.skip(3)
-        full = bool(bits.take(1))
-        if bits.take(1):
+        full_range = bits.flag()
+        if bits.flag():
             bits.skip(16)
-            matrix = bits.take(8)
-    if bits.take(1):
-        bits.unsigned()
-        bits.unsigned()
+            rgb = bits.take(8) == 0
+    if bits.flag():
+        bits.ue(), bits.ue()
     bits.skip(3)
-    if bits.take(1):
+    if bits.flag():
         for _ in range(4):
-            bits.unsigned()
-    if bits.take(1):
-        ticks, scale = bits.take(32), bits.take(32)
-        if ticks and scale:
-            said.rate = (scale, ticks)
-    return full, matrix
-
-
-def _pix_fmt(chroma: int, depth: int, full_range: bool | None, matrix: int | None) -> str:
-    wide = "" if depth == 8 else f"{depth}le"
-    if chroma == 0:
-        return "gray" + wide
-    if chroma == 3 and matrix == 0 and depth != 9:
-        return "gbrp" + wide
-    if chroma == 1 and depth == 8 and full_range:
-        return "yuvj420p"
-    return f"yuv{ {1: '420', 2: '422', 3: '444'}[chroma] }p{wide}"
+            bits.ue()
+    if bits.flag():
+        units, scale = bits.take(32), bits.take(32)
+        if units and scale and not bits.over:
+            found.frame_rate = Fraction(scale, units)
+    return full_range, rgb

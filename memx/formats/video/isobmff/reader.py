@@ -1,0 +1,175 @@
+"""ISO base media files (mp4, mov, 3gp, fragmented too) read by their structure: no media data, no library."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, ClassVar, Literal
+
+from memx.errors import CorruptFile, FormatError, OverLimit, TruncatedFile
+from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.video.describe import tags
+from memx.formats.video.extent import cut_off, without_movie
+from memx.formats.video.isobmff.boxes import Space
+from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
+from memx.formats.video.isobmff.edits import Entry
+from memx.formats.video.isobmff.film import Film
+from memx.formats.video.isobmff.model import NO_TIME, Track
+from memx.formats.video.isobmff.names import INTRA
+from memx.formats.video.isobmff.packets import Dated, interleaved, packets, timed
+from memx.formats.video.isobmff.streams import StreamDescriber
+from memx.formats.video.isobmff.times import rescale
+from memx.records import Record
+
+CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
+"""FFmpeg's name of the format."""
+_SECOND = 1_000_000
+_TEXTS = ("subtitle", "data")
+_FRAMES = {"ac3": 1536, "eac3": 1536, "mp3": 1152, "mp2": 1152, "aac": 1024}
+"""Samples of a packet."""
+
+
+class IsoStreamReader(StreamReader):
+    """`stream`, `chapter` and `packet` records, as `memx.formats.video.library` gives them.
+
+    - Tables are walked in windows; media data are read only for chapter titles, time codes, and the headers of first
+      pictures that no configuration record describes.
+    - A file that ends early gives its packets up to there, and TruncatedFile.
+    """
+
+    format = "video"
+    access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
+
+    def open(self) -> dict[str, Any]:
+        """Walks all but the sample tables; the `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate`, `tags`.
+
+        Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
+        CorruptFile, TruncatedFile or UnsupportedSource.
+        """
+        limit = self.options.max_value_bytes
+        self._space = Space(self.source)
+        self._film = film = Film(self._space, limit)
+        if not film.found_movie:
+            raise cut_off(self.source, "mov") or without_movie(self.source)
+        read_chapter_tracks(film, limit)
+        read_timecodes(film)
+        moving = [track for track in film.movie.tracks if track.kind == "video" and not track.attached]
+        if self.options.format is None and not moving:
+            raise BelongsTo("audio")
+        self._firsts: dict[int, Entry | None] = {track.index: next(film.entries(track), None) for track in film.movie.tracks}
+        self._start, self._duration = self._timings()
+        self._parsed = {track.index for track in moving if track.codec == "h264"}
+        size = self.source.size or 0
+        return {
+            "container": CONTAINER,
+            "start_time_s": None if self._start is None else self._start / _SECOND,
+            "duration_s": None if self._duration is None else self._duration / _SECOND,
+            "bit_rate": int(size * 8.0 * _SECOND / self._duration) if self._duration else None,
+            "tags": tags(film.movie.tags, limit),
+        }
+
+    def records(self) -> Iterator[Record]:
+        film = self._film
+        describer = StreamDescriber(self._space, self.options.max_value_bytes)
+        for track in film.movie.tracks:
+            yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
+        yield from chapter_records(film, self._start, self._duration)
+        yield from self._packets()
+        cut = cut_off(self.source, "mov")
+        if cut is not None:
+            raise cut
+
+    def _first_sample(self, track: Track) -> tuple[int, int] | None:
+        """Where the first packet of a track lies, and its size; None where there is none in the file."""
+        if track.index in self._film.movie.covers:
+            return self._film.movie.covers[track.index]
+        first = self._firsts.get(track.index)
+        if first is None or first[0] + (first[2] if track.kind == "video" else 1) > self._space.end:
+            return None
+        return first[0], first[2]
+
+    def _packets(self) -> Iterator[Record]:
+        """All packets that the file holds. Raises TruncatedFile behind the last one where others are missing."""
+        size, film = self._space.end, self._film
+        streams = [self._stream(track) for track in film.movie.tracks if not track.attached and not track.discarded]
+        for record in interleaved(streams) if streams else ():
+            pos = record["pos"]
+            if pos + record["size"] > size:
+                if pos >= size:
+                    end = pos + record["size"]
+                    message = f"the file ends at byte {size}; a packet of stream {record['stream_index']} reaches to {end}"
+                    raise cut_off(self.source, "mov") or TruncatedFile(message, offset=size)
+                record["size"], record["corrupt"] = size - pos, True
+                record["keyframe"] = record["keyframe"] and record["stream_index"] not in self._parsed
+            yield record
+
+    def _stream(self, track: Track) -> Iterator[Dated]:
+        film = self._film
+        entries = film.entries(track)
+        table = film.tables.get(track.index)
+        frame = _FRAMES.get(track.codec or "", 0)
+        if track.codec in INTRA or track.kind in _TEXTS:
+            entries = ((*entry[:5], True, entry[6]) for entry in entries)
+        if table is not None and table.in_chunks:
+            entries = timed(entries, track.duration, 0)
+        elif track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track):
+            frame = frame if track.sample_rate >= 32000 else frame // 2
+            entries = ((*entry[:3], frame, *entry[4:]) for entry in entries)
+        return packets(entries, track.index, _scale(track), track, delayed=film.delayed(track))
+
+    def _timings(self) -> tuple[int | None, int | None]:
+        """Start and duration of the film in microseconds, and of the streams that do not say theirs."""
+        tracks = self._film.movie.tracks
+        for track in tracks:
+            first = self._firsts[track.index]
+            if track.start_time is None and first is not None and first[0] < self._space.end and not track.attached:
+                track.start_time = first[1] + (first[4] + track.dts_shift if self._film.delayed(track) else 0)
+                if track.codec == "aac" and track.sample_rate:
+                    track.start_time += rescale(track.padding, track.time_scale, track.sample_rate)
+        start, duration = _together(tracks)
+        for track in tracks:
+            if track.start_time is None:
+                if start is not None:
+                    track.start_time = rescale(start, _scale(track), _SECOND)
+                if duration is not None:
+                    track.duration = rescale(duration, _scale(track), _SECOND)
+        return start, duration
+
+
+def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
+    """The earliest start, and the longest duration; texts count where they are within a second of the others."""
+    starts: dict[bool, list[int]] = {True: [], False: []}
+    ends: dict[bool, list[int]] = {True: [], False: []}
+    lengths: dict[bool, list[int]] = {True: [], False: []}
+    for track in tracks:
+        if track.attached:
+            continue
+        scale, is_text = _scale(track), track.kind in _TEXTS
+        length = None if track.duration == NO_TIME else rescale(track.duration, _SECOND, scale)
+        if length is not None:
+            lengths[is_text].append(length)
+        if track.start_time is not None:
+            begin = rescale(track.start_time, _SECOND, scale)
+            starts[is_text].append(begin)
+            if length is not None:
+                ends[is_text].append(begin + length)
+    start = _earliest(starts[False], starts[True])
+    end = _latest(ends[False], ends[True])
+    duration = _latest(lengths[False], lengths[True])
+    if start is not None and end is not None and end >= start:
+        duration = max(duration or 0, end - start)
+    return start, duration if duration and duration > 0 else None
+
+
+def _scale(track: Track) -> int:
+    return 90000 if track.broken else track.time_scale
+
+
+def _earliest(others: list[int], texts: list[int]) -> int | None:
+    if not others or (texts and 0 < min(others) - min(texts) < _SECOND):
+        return min(texts, default=None)
+    return min(others)
+
+
+def _latest(others: list[int], texts: list[int]) -> int | None:
+    if not others or (texts and 0 < max(texts) - max(others) < _SECOND):
+        return max(texts, default=None)
+    return max(others)

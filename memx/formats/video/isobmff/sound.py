@@ -1,0 +1,92 @@
+"""AAC's AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1), and the layouts of AC-3 (ETSI TS 102 366, 4.4.2.3)."""
+
+from dataclasses import dataclass
+
+from memx.formats.video.codecs.bits import Bits
+
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
+_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 24, 8)
+_PROFILES = {1: "Main", 2: "LC", 3: "SSR", 4: "LTP", 23: "LD", 39: "ELD", 42: "xHE-AAC"}
+_LC, _SBR, _PS, _ALS = 2, 5, 29, 36
+_UNDECODED = frozenset((37, 38))
+"""Scalable lossless coding, for which FFmpeg has no decoder."""
+LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1(back)", 8: "7.1"}
+"""FFmpeg's names of the layouts that AAC's channel configurations mean, by their number of channels."""
+AC3_LAYOUTS = ("stereo", "mono", "stereo", "3.0", "3.0(back)", "4.0", "quad(side)", "5.0(side)")
+AC3_WITH_BASS = ("2.1", None, "2.1", "3.1", None, "4.1", None, "5.1(side)")
+AC3_CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
+
+
+@dataclass(slots=True)
+class SoundConfig:
+    """What a configuration says; nought or None is not known."""
+
+    object_type: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    profile: str | None = None
+    channel_layout: str | None = None
+
+
+def aac(config: bytes) -> SoundConfig:
+    """What an AudioSpecificConfig says, with spectral band replication and parametric stereo where it announces them."""
+    bits = Bits(config[:64])
+    kind, rate = _object_type(bits), _rate(bits)
+    arrangement = bits.take(4)
+    channels = _CHANNELS[arrangement] if arrangement < len(_CHANNELS) else 0
+    found = SoundConfig(kind, rate, channels, _PROFILES.get(kind))
+    if kind in (_SBR, _PS):
+        found.sample_rate = _rate(bits) or rate
+        found.object_type = _object_type(bits)
+        found.profile = "HE-AACv2" if kind == _PS else "HE-AAC"
+        if channels == 1 and (kind == _PS or found.object_type == _LC):
+            found.channels = 2  # decoders expect parametric stereo, whether it comes or not
+    elif kind == _ALS:
+        _lossless(bits, found)
+    else:
+        _extension(bits, found)
+    if found.object_type in _UNDECODED:
+        found.channels = 0
+    if found.object_type != _ALS:
+        found.channel_layout = "7.1(wide)" if arrangement == 7 else LAYOUTS.get(found.channels)
+    return found
+
+
+def _object_type(bits: Bits) -> int:
+    kind = bits.take(5)
+    return 32 + bits.take(6) if kind == 31 else kind
+
+
+def _rate(bits: Bits) -> int:
+    index = bits.take(4)
+    if index == 15:
+        return bits.take(24)
+    return _RATES[index] if index < len(_RATES) else 0
+
+
+def _extension(bits: Bits, found: SoundConfig) -> None:
+    """The backward compatible announcement behind the configuration of the core (1.6.5)."""
+    while bits.left > 15:
+        if bits.peek(11) != 0x2B7:
+            bits.skip(1)
+            continue
+        bits.skip(11)
+        if _object_type(bits) == _SBR and bits.flag():
+            rate = _rate(bits)
+            if rate != found.sample_rate:
+                found.sample_rate, found.profile = rate or found.sample_rate, "HE-AAC"
+                if bits.left > 11 and bits.take(11) == 0x548 and bits.flag():
+                    found.profile = "HE-AACv2"
+                    found.channels = 2 if found.channels == 1 else found.channels
+        return
+
+
+def _lossless(bits: Bits, found: SoundConfig) -> None:
+    """ALSSpecificConfig (11.3.1): its rate and channels."""
+    bits.skip(5)
+    if bits.peek(24) != 0x414C53:
+        bits.skip(24)
+    bits.skip(32)
+    found.sample_rate = bits.take(32)
+    bits.skip(32)
+    found.channels = bits.take(16) + 1

@@ -1,0 +1,229 @@
+"""`stream` records: what the tracks, and the configurations of their codecs, tell.
+
+Fields and names are those of the reader through FFmpeg (`memx.formats.video.describe`), which decodes first pictures
+to know a few of them. What only a decoder knows is null here: the format of pictures of codecs without a configuration
+record, and spectral band replication that AAC does not announce.
+"""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from memx.formats.video.codecs import av1, avc, hevc, mpeg4, still
+from memx.formats.video.codecs.picture import PictureFormat
+from memx.formats.video.isobmff.sound import LAYOUTS, aac
+from memx.formats.video.describe import ratio, seconds, tags
+from memx.formats.video.isobmff.boxes import Space
+from memx.formats.video.isobmff.model import Track
+from memx.formats.video.isobmff.names import PCM_BITS, four_characters
+from memx.formats.video.isobmff.times import reduced
+from memx.records import Record
+
+_DISPOSITIONS = (
+    "default dub original comment lyrics karaoke forced hearing_impaired visual_impaired clean_effects attached_pic "
+    "timed_thumbnails non_diegetic captions descriptions metadata dependent still_image multilayer"
+).split()
+_IN_FIELDS = frozenset("h264 mpeg2video vc1".split())
+"""Codecs whose clock may tick twice a frame."""
+_SAMPLE_FORMATS = {
+    **dict.fromkeys("aac mp3 mp2 mp1 ac3 eac3 opus vorbis amr_nb wmav1 wmav2 nellymoser".split(), "fltp"),
+    **dict.fromkeys("amr_wb".split(), "flt"),
+    **dict.fromkeys("pcm_u8 pcm_s8".split(), "u8"),
+    **dict.fromkeys("pcm_s16be pcm_s16le pcm_alaw pcm_mulaw qdm2 mp4als mpeg4als".split(), "s16"),
+    **dict.fromkeys("pcm_s24be pcm_s24le pcm_s32be pcm_s32le".split(), "s32"),
+    **dict.fromkeys("pcm_f32be pcm_f32le".split(), "flt"),
+    **dict.fromkeys("pcm_f64be pcm_f64le".split(), "dbl"),
+    **dict.fromkeys("adpcm_ima_qt adpcm_ms mace3 mace6".split(), "s16p"),
+}
+_PRORES = {
+    b"apco": "Proxy",
+    b"apcs": "LT",
+    b"apcn": "Standard",
+    b"apch": "HQ",
+    b"ap4h": "4444",
+    b"ap4x": "XQ",
+}
+
+
+class StreamDescriber:
+    """Makes the records; `limit` is the length of the longest tag that they carry."""
+
+    def __init__(self, space: Space, limit: int) -> None:
+        self._space = space
+        self._limit = limit
+
+    def record(self, track: Track, sample: tuple[int, int] | None, rate: Fraction | None) -> Record:
+        """The record of a track; `sample` is where its first packet lies and its size, None where there is none.
+
+        `rate` is what the tables say of the rate of all frames.
+        """
+        base = Fraction(1, 90000 if track.broken else track.time_scale)
+        record: Record = {
+            "type": "stream",
+            "index": track.index,
+            "kind": track.kind,
+            "codec": track.codec,
+            "width": None,
+            "height": None,
+            "frame_rate": None,
+            "time_base": ratio(base),
+            "start_time_s": seconds(track.start_time, base),
+            "duration_s": seconds(track.duration, base),
+            "nb_frames": track.frames or None,
+            "bit_rate": track.bit_rate if 0 < track.bit_rate < 1 << 63 and track.kind != "data" else None,
+            "codec_tag_string": four_characters(track.tag) if any(track.tag) else None,
+            "profile": None,
+        }
+        if track.kind == "video":
+            self._picture(record, track, sample, rate, base)
+        elif track.kind == "audio":
+            self._sound(record, track, sample)
+        record["disposition"] = {name: name in track.dispositions for name in _DISPOSITIONS}
+        record["tags"] = tags(track.tags, self._limit) if all(map(_is_text, track.tags.values())) else _cut(
+            track.tags, self._limit
+        )
+        return record
+
+    def _picture(
+        self, record: Record, track: Track, sample: tuple[int, int] | None, rate: Fraction | None, base: Fraction
+    ) -> None:
+        found = self._format(track, sample) or PictureFormat()
+        average = None
+        if track.fps_frames and track.fps_duration:
+            average = reduced(track.time_scale * track.fps_frames, track.fps_duration)
+        record["frame_rate"] = ratio(average)
+        record["r_frame_rate"] = ratio(rate or _ticks(track, found, base))
+        if track.attached and not track.tag:
+            width, height = found.width, found.height
+        elif track.codec in ("mpeg4", "h263", "h261"):  # FFmpeg leaves their size to the decoder
+            width, height = found.width, found.height
+        else:
+            width, height = _size(track, found)
+        record["width"], record["height"] = width, height
+        aspect = _aspect(track, found)
+        record["sample_aspect_ratio"] = f"{aspect.numerator}:{aspect.denominator}" if aspect else None
+        record["pix_fmt"], record["level"] = found.pix_fmt, found.level
+        record["profile"] = found.profile
+        if track.matrix is not None:
+            record["rotation"] = _rotation(track.matrix)
+
+    def _format(self, track: Track, sample: tuple[int, int] | None) -> PictureFormat | None:
+        """The format of pictures; nothing where there is no picture that a decoder could be told it by."""
+        codec, config, full = track.codec, track.config, track.full_range
+        if sample is None:
+            return av1.av1(config) if codec == "av1" else mpeg4.configuration(config) if codec == "mpeg4" else None
+        if codec == "h264":
+            found = avc.configuration(config, full_range=full)
+        elif codec == "hevc":
+            found = hevc.configuration(config, full_range=full)
+        elif codec == "av1":
+            found = av1.av1(config, full_range=full)
+            if found is not None:
+                found.aspect = (1, 1)
+        elif codec == "vp9":
+            found = av1.vp9(config)
+        elif codec == "vp8":
+            found = PictureFormat(pix_fmt="yuv420p")
+        elif codec == "prores":
+            found = PictureFormat(profile=_PRORES.get(track.format))
+        else:
+            found = self._by_first_picture(codec, config, sample)
+        if found is not None and track.encrypted and track.opaque:
+            found.pix_fmt = None
+        return found
+
+    def _by_first_picture(self, codec: str | None, config: bytes, sample: tuple[int, int]) -> PictureFormat | None:
+        """The formats of codecs that keep them in the first bytes of pictures."""
+        if codec == "mpeg4":
+            return mpeg4.configuration(config) or mpeg4.configuration(self._head(sample, 1 << 10))
+        if codec == "h263":
+            return mpeg4.h263(self._head(sample, 16))
+        if codec == "mjpeg":
+            return still.jpeg(self._head(sample, still.HEAD))
+        if codec == "png":
+            return still.png(self._head(sample, 1 << 12))
+        if codec == "bmp":
+            return still.bmp(self._head(sample, 1 << 7))
+        return None
+
+    def _head(self, sample: tuple[int, int], most: int) -> bytes:
+        pos, size = sample
+        return self._space.upto(pos, min(size, most)) if pos < self._space.end else b""
+
+    def _sound(self, record: Record, track: Track, sample: tuple[int, int] | None) -> None:
+        layout, rate, channels, codec = track.channel_layout, track.sample_rate, track.channels, track.codec or ""
+        sample_format = _SAMPLE_FORMATS.get(codec)
+        if codec == "aac" and track.config:
+            said = aac(track.config)
+            layout = said.channel_layout
+            record["profile"] = said.profile if sample is not None else None
+        elif codec == "alac" and len(track.config) == 28:
+            sample_format = "s16p" if track.config[9] <= 16 else "s32p"
+        elif codec == "flac" and len(track.config) == 34:
+            depth = (int.from_bytes(track.config[12:14], "big") >> 4 & 31) + 1
+            sample_format = "s16" if depth <= 16 else "s32"
+        elif codec == "opus":
+            rate = 48000
+        elif codec == "vorbis" and (at := track.config.find(b"\1vorbis")) >= 0 and len(track.config) >= at + 16:
+            channels, rate = track.config[at + 11], int.from_bytes(track.config[at + 12 : at + 16], "little")
+        if layout is None and sample_format is not None and codec not in (*PCM_BITS, "mp4als"):
+            layout = LAYOUTS.get(channels)
+        if record["bit_rate"] is None and codec in PCM_BITS:
+            record["bit_rate"] = rate * channels * PCM_BITS[codec] or None
+        record["sample_rate"], record["channels"] = rate or None, channels or None
+        record["channel_layout"], record["sample_fmt"] = layout, sample_format
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _cut(values: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Tags of which some are too long to have been read."""
+    texts = tags({name: value for name, value in values.items() if isinstance(value, str)}, limit)
+    return {name: texts.get(name, value) for name, value in values.items()}
+
+
+def _ticks(track: Track, found: PictureFormat, base: Fraction) -> Fraction | None:
+    """The rate that a codec says, where the time base can tell its frames; else that of the time base."""
+    rate = found.frame_rate
+    if rate is not None and track.codec in _IN_FIELDS:
+        rate *= 2
+    if rate and base <= 1 / rate:
+        return rate
+    return 1 / base
+
+
+def _size(track: Track, found: PictureFormat) -> tuple[int, int]:
+    """The size of pictures: the container's word counts where it cuts off less than a block of what is coded."""
+    width, height = track.coded_width, track.coded_height
+    if not found.width:
+        return width, height
+    if track.codec == "h264":
+        fits = 0 < width <= found.width and 0 < height <= found.height and not found.crop_begins
+        if fits and -(-width // 16) == -(-found.width // 16) and -(-height // 16) == -(-found.height // 16):
+            return width, height
+    return found.width, found.height
+
+
+def _aspect(track: Track, found: PictureFormat) -> Fraction | None:
+    """The shape of a pixel: what the container says, what its sizes mean, what the codec says."""
+    across, down = track.spacing
+    aspect = None
+    if not track.broken:
+        aspect = reduced(across, down) if across and down else reduced(*track.aspect)
+        coded = (track.coded_width, track.coded_height)
+        if not aspect and all(coded) and track.width and track.height and coded != (track.width, track.height):
+            aspect = reduced(track.coded_height * track.width, track.coded_width * track.height)
+    if not aspect or aspect <= 0:
+        aspect = reduced(*found.aspect) if found.aspect[0] and found.aspect[1] else None
+    return aspect
+
+
+def _rotation(matrix: tuple[int, ...]) -> float:
+    """Degrees by which pictures are turned (libavutil/display.h), to two places."""
+    a, b, _, c, d = matrix[:5]
+    across, down = math.hypot(a, c), math.hypot(b, d)
+    if not across or not down:
+        return 0.0
+    return float(f"{-math.degrees(math.atan2(b / down, a / across)):.2f}")
