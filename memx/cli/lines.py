@@ -14,11 +14,11 @@ FLUSH_EVERY = 0.05
 """Seconds that a line waits at most for others to be written with."""
 
 
-class ReaderLeft(Exception):  # noqa: N818 - no error: whoever read the output has had enough
+class ReaderLeft(Exception):
     """The other end of the output was closed."""
 
 
-class OutputBroke(Exception):  # noqa: N818 - says what happened
+class OutputBroke(Exception):
     """The output could not be opened or written; the message is one sentence."""
 
 

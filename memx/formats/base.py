@@ -38,7 +38,7 @@ class ReadOptions:
     """Only what describes the whole: no `frame`, `packet` or `chunk`, and nothing decoded or demuxed for them."""
 
 
-class BelongsTo(Exception):  # noqa: N818 - a direction, not an error
+class BelongsTo(Exception):
     """Raised by `StreamReader.open`: the file turned out to be of another row of `FORMATS`, whose key it carries.
 
     A reader whose `options.format` is set was told its format: it names only rows of the same format.

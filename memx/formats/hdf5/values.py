@@ -14,7 +14,7 @@ from memx.records import text
 _CACHED = 1024
 
 
-class TooLong(Exception):  # noqa: N818 - taken care of where values are read
+class TooLong(Exception):
     """The parts of a value take more bytes than may be read."""
 
 

@@ -9,7 +9,7 @@ Ratio = tuple[int, int]
 """Numerator and denominator; (0, 1) is not known."""
 
 
-class NotKnown(Exception):  # noqa: N818 - a direction, not an error
+class NotKnown(Exception):
     """A construct of which this reader cannot say what FFmpeg makes of it: the message names it."""
 
 
