@@ -27,6 +27,8 @@ class _Extents:
     fixed_end: int = 0
     """Behind the data of the last variable without the record dimension."""
     record_begin: int | None = None
+    record_end: int = 0
+    """Where the first record ends, without the padding of its last variable."""
     record_size: int = 0
     """Bytes of one record of all record variables."""
     record_variables: int = 0
@@ -42,8 +44,7 @@ class _Extents:
         """The end of the data, without the padding of the last, after which a writer may stop."""
         if self.record_begin is None or records == 0:
             return self.fixed_end
-        padding = -self.last_length % 4 if self.record_variables > 1 else 0
-        return max(self.fixed_end, self.record_begin + records * self.record_stride - padding)
+        return max(self.fixed_end, self.record_end + (records - 1) * self.record_stride)
 
     @property
     def record_stride(self) -> int:
@@ -176,6 +177,7 @@ class NetCDFStreamReader(StreamReader):
         follows = extents.record_begin is None or begin >= extents.record_begin + extents.record_size
         if extents.record_begin is None:
             extents.record_begin = begin
+        extents.record_end = max(extents.record_end, begin + length)
         extents.record_size += padded
         extents.record_variables += 1
         extents.last_length = length
