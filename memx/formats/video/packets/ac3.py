@@ -3,11 +3,10 @@
 from memx.formats.video.codecs.bits import Bits
 from memx.formats.video.packets.coding import Coding, NotKnown
 
-HEADER = 8
-"""Bytes of a frame that are looked at."""
 _RATES = (48000, 44100, 32000)
 _BIT_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _BLOCK = 256  # samples
+_BLOCKS = (1, 2, 3, 6)
 _LAYOUTS = {
     # acmod and lfeon: channels and name
     (1, 0): (1, "mono"),
@@ -24,15 +23,26 @@ _LAYOUTS = {
 }
 
 
-def coding(data: bytes) -> Coding:
-    """AC-3 by the header of its first frame (4.3); Enhanced AC-3 (E.1.2) is NotKnown."""
-    bits = Bits(data[:HEADER])
-    if bits.take(16) != 0x0B77 or data[5] >> 3 > 8:
+def coding(data: bytes, size: int) -> Coding:
+    """The sound of a stream whose first packet, `size` bytes, begins with `data` (4.3, and E.1.2).
+
+    NotKnown where it is no main service, or there is more than one frame in the packet.
+    """
+    if len(data) < 8 or data[:2] != b"\x0b\x77":
         raise NotKnown("AC-3 that does not begin with a frame")
-    bits.skip(16)
-    rate, size, shift = bits.take(2), bits.take(6), max(8, data[5] >> 3) - 8
-    bits.skip(5)
-    if rate == 3 or size >= 2 * len(_BIT_RATES) or bits.take(3):
+    identity = data[5] >> 3
+    if identity <= 8:
+        return _ac3(data)
+    if 10 < identity <= 16:
+        return _enhanced(data, size)
+    raise NotKnown("AC-3 of an unknown version")
+
+
+def _ac3(data: bytes) -> Coding:
+    bits = Bits(data[4:8])
+    rate, size = bits.take(2), bits.take(6)
+    shift = max(8, bits.take(5)) - 8
+    if bits.take(3) or rate == 3 or size >= 2 * len(_BIT_RATES):
         raise NotKnown("AC-3 of an unknown rate, or not the main service")
     mode = bits.take(3)
     if mode & 1 and mode != 1:
@@ -40,11 +50,28 @@ def coding(data: bytes) -> Coding:
     if mode & 4:
         bits.skip(2)
     if mode == 2 and bits.take(2) == 2:
-        raise NotKnown("AC-3 with Dolby surround")
-    channels, layout = _LAYOUTS.get((mode, bits.take(1)), (0, None))
-    if not channels:
+        raise NotKnown("AC-3 with Dolby Surround")
+    said = _layout(Coding("ac3", sample_rate=_RATES[rate] >> shift), mode, bits.take(1))
+    said.bit_rate, said.frame_samples = _BIT_RATES[size >> 1] * 1000 >> shift, 6 * _BLOCK
+    return said
+
+
+def _enhanced(data: bytes, size: int) -> Coding:
+    bits = Bits(data[2:8])
+    if bits.take(5):
+        raise NotKnown("Enhanced AC-3 that does not begin with its main stream")
+    length, rate, blocks = 2 * (bits.take(11) + 1), bits.take(2), bits.take(2)
+    if rate == 3 or length != size:
+        raise NotKnown("Enhanced AC-3 with several frames in a packet, or of half a rate")
+    said = _layout(Coding("eac3", sample_rate=_RATES[rate]), bits.take(3), bits.take(1))
+    said.frame_samples = _BLOCKS[blocks] * _BLOCK
+    said.bit_rate = 8 * length * said.sample_rate // said.frame_samples
+    return said
+
+
+def _layout(said: Coding, mode: int, bass: int) -> Coding:
+    said.channels, said.layout = _LAYOUTS.get((mode, bass), (0, None))
+    if not said.channels:
         raise NotKnown("AC-3 with an unusual layout")
-    said = Coding("ac3", sample_rate=_RATES[rate] >> shift, channels=channels, layout=layout, intra_only=True)
-    said.bit_rate = _BIT_RATES[size >> 1] * 1000 >> shift
-    said.sample_fmt, said.frame_samples = "fltp", 6 * _BLOCK
+    said.sample_fmt, said.intra_only = "fltp", True
     return said

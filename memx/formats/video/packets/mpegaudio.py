@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from memx.formats.video.packets.coding import Coding
+
 _BIT_RATES = {
     # MPEG-1, layers I, II and III; then MPEG-2, layer I, layers II and III
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -45,3 +47,26 @@ def frame(header: int) -> Frame | None:
         samples = 576 if low else 1152
         size = samples // 8 * bit_rate // rate + padding
     return Frame(layer, size, samples, rate, 1 if header >> 6 & 3 == 3 else 2, bit_rate)
+
+
+class Packets:
+    """How long packets of one frame each are; keeps the mean of their bit rates in `coding`, as FFmpeg does."""
+
+    def __init__(self, coding: Coding, first: Frame) -> None:
+        self._coding = coding
+        self._samples = first.samples
+        self._count = 0
+
+    def look(self, data: bytes, at: int, size: int) -> int:
+        """Samples; -n: n bytes of the packet, at `at` in `data`, are needed."""
+        if size < 4:
+            return self._samples
+        if at + 4 > len(data):
+            return -4
+        found = frame(int.from_bytes(data[at : at + 4], "big"))
+        if found is not None:
+            self._samples = found.samples
+            self._count += 1
+            before = self._coding.bit_rate or 0
+            self._coding.bit_rate = before + int((found.bit_rate - before) / self._count)
+        return self._samples

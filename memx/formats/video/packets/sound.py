@@ -220,3 +220,12 @@ class FlacPackets:
             return -(end - at) if end - at <= size else self._last
         self._last = int.from_bytes(data[size_at:end], "big") + 1
         return self._last
+
+
+def alac(cookie: bytes, rate: int) -> Coding:
+    """Apple Lossless by its magic cookie ("Apple Lossless Format Description"); `rate` is the container's word."""
+    if len(cookie) < 24 or not 1 <= cookie[9] <= 2 or cookie[5] not in (16, 20, 24, 32):
+        raise NotKnown("Apple Lossless with an unusual cookie")
+    said = Coding("alac", sample_rate=rate, channels=cookie[9], layout=("mono", "stereo")[cookie[9] - 1])
+    said.sample_fmt, said.intra_only = "s16p" if cookie[5] == 16 else "s32p", True
+    return said

@@ -1,0 +1,94 @@
+"""`stream` records from what a container and the codecs say, with the fields of `memx.formats.video.describe`."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from memx.formats.video.clock import NO_TIME
+from memx.formats.video.probe import Observed
+from memx.records import Record
+
+DISPOSITIONS = (
+    "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
+    "clean_effects", "attached_pic", "timed_thumbnails", "non_diegetic", "captions", "descriptions", "metadata",
+    "dependent", "still_image", "multilayer",
+)  # fmt: skip
+"""FFmpeg's names, in its order."""
+
+
+class Tags(dict[str, Any]):
+    """Tags by name; as in FFmpeg, names that differ in case alone are the same, and the last one stands."""
+
+    def put(self, name: str, value: Any) -> None:
+        """Sets a tag; it stands last."""
+        folded = name.upper()
+        before = next((known for known in self if known.upper() == folded), None)
+        if before is not None:
+            del self[before]
+        self[name] = value
+
+
+@dataclass(slots=True)
+class Shown:
+    """What the container alone says of a stream; `tag` is a four-character code, `aspect` the shape of a sample."""
+
+    tag: bytes = b""
+    aspect: Fraction | None = None
+    dispositions: set[str] = field(default_factory=set)
+    tags: Tags = field(default_factory=Tags)
+    rotation: float | None = None
+    frames: int = 0
+
+
+def stream_record(index: int, seen: Observed, shown: Shown) -> Record:
+    """The record of a stream whose packets FFmpeg would have looked at."""
+    coding, clock = seen.coding, seen.clock
+    record: Record = {
+        "type": "stream",
+        "index": index,
+        "kind": clock.kind,
+        "codec": coding.name,
+        "width": None,
+        "height": None,
+        "frame_rate": None,
+        "time_base": ratio(clock.base),
+        "start_time_s": seconds(clock.start, clock.base),
+        "duration_s": seconds(seen.duration, clock.base),
+        "nb_frames": shown.frames or None,
+        "bit_rate": coding.bit_rate,
+        "codec_tag_string": four_characters(shown.tag) if any(shown.tag) else None,
+        "profile": coding.profile,
+    }
+    if clock.kind == "video":
+        record["frame_rate"], record["r_frame_rate"] = ratio(seen.average_rate), ratio(clock.frame_rate)
+        record["width"], record["height"] = coding.width, coding.height
+        own = Fraction(*coding.aspect) if all(coding.aspect) else None
+        aspect = shown.aspect or own
+        record["sample_aspect_ratio"] = f"{aspect.numerator}:{aspect.denominator}" if aspect else None
+        record["pix_fmt"], record["level"] = coding.pix_fmt, coding.level
+        if shown.rotation is not None:
+            record["rotation"] = shown.rotation
+    elif clock.kind == "audio":
+        record["sample_rate"], record["channels"] = coding.sample_rate or None, coding.channels or None
+        record["channel_layout"], record["sample_fmt"] = coding.layout, coding.sample_fmt
+    record["disposition"] = {name: name in shown.dispositions for name in DISPOSITIONS}
+    record["tags"] = dict(shown.tags)
+    return record
+
+
+def ratio(value: Fraction | None) -> str | None:
+    """A ratio as ffprobe writes it; None where it is not known."""
+    return f"{value.numerator}/{value.denominator}" if value else None
+
+
+def seconds(time: int, base: Fraction) -> float | None:
+    """`time`, which counts `base`, in seconds; None where there is none."""
+    return None if time == NO_TIME else time * base.numerator / base.denominator
+
+
+def four_characters(tag: bytes) -> str:
+    """A four-character code as FFmpeg writes it: what is no letter, digit, or one of a few signs, as a number."""
+    return "".join(
+        chr(byte) if 48 <= byte < 58 or 65 <= byte < 91 or 97 <= byte < 123 or byte in b".- _" else f"[{byte}]"
+        for byte in tag
+    )

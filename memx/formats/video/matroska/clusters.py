@@ -1,0 +1,221 @@
+"""Clusters and their blocks: RFC 9559, 5.1.3 and 10. Only the headers are read, payload is stepped over."""
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from memx.errors import CorruptFile
+from memx.formats.base import fault
+from memx.formats.video.matroska import elements
+from memx.formats.video.matroska.ebml import identifier, number
+from memx.records import Record
+from memx.sources import Source
+
+HEAD = 16
+"""Bytes that hold the header of a simple block, and the first of what is in it."""
+_MOST_STEP = 1 << 12
+_SPARSE = 16
+"""One byte in so many is read, where blocks are far apart."""
+_SCAN = 1 << 16
+_MOST_CHILDREN = 1 << 10
+"""Elements of a block group that are looked at."""
+_ENDS = frozenset((*elements.LEVEL_1, elements.SEGMENT, elements.HEADER))
+_UNKNOWN = frozenset((0x7F, 0x3FFF, 0x1FFFFF))
+"""Sizes of which the bytes must be looked at twice: in so many bits they stand for an unknown size."""
+_MARKS = tuple(name.to_bytes(4, "big") for name in elements.LEVEL_1)
+
+
+class Block(NamedTuple):
+    """A block. `track` is what its track number is in the mapping given; `time` is relative to its cluster.
+
+    `pos` is where its body begins, `begin` where its payload does, which is `size` bytes; `data` has, from `at`
+    on, what was read of the payload. `duration` is None where it is not said.
+    """
+
+    track: Any
+    time: int
+    key: bool
+    lacing: int
+    duration: int | None
+    size: int
+    pos: int
+    begin: int
+    data: bytes
+    at: int
+
+
+class Clusters:
+    """The blocks of a segment whose first cluster is at `start`; `end` is where the segment ends, None is unknown.
+
+    `time` is that of the cluster that holds the last block given. As FFmpeg does, damage is skipped up to the next
+    element of the segment; it is noted in `faults`. A track number that is not in `tracks` is damage; one that
+    stands for None is a track that is of no interest.
+    """
+
+    def __init__(self, source: Source, start: int, end: int | None, tracks: Mapping[int, Any]) -> None:
+        self.time = 0
+        self.faults: list[Record] = []
+        self._source = source
+        self._file_size = source.size or 0
+        self._begin = start
+        self._end = self._file_size if end is None else min(end, self._file_size)
+        self._tracks = tracks
+        self.cut = False
+        """Whether the file ends inside an element."""
+        self._data = b""
+        self._start = 0
+        self._step = 1 << 10
+
+    def payload(self, block: Block, length: int) -> bytes:
+        """The first `length` bytes of a block's payload, fewer where that is shorter, or the file ends."""
+        length = min(length, block.size)
+        if block.at + length <= len(block.data) and block.begin + length <= self._file_size:
+            return block.data[block.at : block.at + length]
+        return self._source.read_at(block.begin, length)
+
+    def blocks(self) -> Iterator[Block]:
+        """Every block, in the order of the file, up to the end or to where the file breaks off."""
+        at: int | None = self._begin
+        while at is not None and at < self._end:
+            try:
+                at = yield from self._level_1(at)
+            except CorruptFile as exc:
+                self.faults.append(fault(exc.code, exc.message, exc.offset))
+                at = self._resume(1 + (exc.offset or self._begin))
+
+    def _level_1(self, at: int) -> Generator[Block, None, int | None]:
+        """The element of the segment at `at`; returns where the next one begins, None at the end."""
+        name, body, end = self._header(at)
+        if name == elements.CLUSTER:
+            return (yield from self._cluster(body, end))
+        if end is None:
+            raise CorruptFile(f"the element 0x{name:X} at {at} has no end", offset=at)
+        return end
+
+    def _cluster(self, at: int, end: int | None) -> Generator[Block, None, int | None]:
+        """The blocks of a cluster whose body is at `at`: the hot loop."""
+        self.time = 0
+        limit = self._end if end is None else min(end, self._file_size)
+        tracks, data, start, stop = self._tracks, self._data, self._start, self._start + len(self._data) - HEAD
+        while at < limit:
+            if not start <= at <= stop:
+                data = self._load(at)
+                start, stop = at, at + len(data) - HEAD
+            i = at - start
+            length = data[i + 1]
+            if data[i] == elements.SIMPLE_BLOCK and length >= 0x20:
+                if length >= 0x80:
+                    size, i = length & 0x7F, i + 2
+                elif length >= 0x40:
+                    size, i = (length & 0x3F) << 8 | data[i + 2], i + 3
+                else:
+                    size, i = (length & 0x1F) << 16 | data[i + 2] << 8 | data[i + 3], i + 4
+                pos = start + i
+                after = pos + size
+                if data[i] >= 0x80 and size > 3 and after <= limit and size not in _UNKNOWN:
+                    time, flags = data[i + 1] << 8 | data[i + 2], data[i + 3]
+                    track = tracks.get(data[i] & 0x7F, self)
+                    if track is self:
+                        raise CorruptFile(f"the block at {at} is of no track", offset=at)
+                    if track is not None:
+                        if time >= 0x8000:
+                            time -= 0x10000
+                        yield Block(track, time, flags > 127, flags & 6, None, size - 4, pos, pos + 4, data, i + 4)
+                        if self._start != start:
+                            data, start = self._data, self._start
+                            stop = start + len(data) - HEAD
+                    at = after
+                    continue
+            name, body, after_or_none = self._header(at)
+            data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
+            if name in _ENDS and end is None:
+                return at
+            if after_or_none is None or (end is not None and after_or_none > end):
+                raise CorruptFile(f"the element 0x{name:X} at {at} reaches beyond its cluster", offset=at)
+            if after_or_none > self._file_size:
+                self.cut = True
+                return None
+            if name == elements.TIMESTAMP:
+                self.time = int.from_bytes(self._bytes(body, min(8, after_or_none - body)), "big")
+            elif name in (elements.SIMPLE_BLOCK, elements.BLOCK_GROUP):
+                block = self._group(at, body, after_or_none, grouped=name == elements.BLOCK_GROUP)
+                if block is not None:
+                    yield block
+            data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
+            at = after_or_none
+        return limit
+
+    def _group(self, at: int, begin: int, end: int, *, grouped: bool) -> Block | None:
+        """The block in a block group, or a simple block that the hot loop does not read; None if of no interest."""
+        body, after, duration, references = begin, end, None, 0
+        if grouped:
+            found = None
+            child = begin
+            for _ in range(_MOST_CHILDREN):
+                if child >= end:
+                    break
+                name, child_body, child_end = self._header(child)
+                if child_end is None or child_end > end:
+                    raise CorruptFile(f"the element 0x{name:X} at {child} reaches beyond its group", offset=at)
+                if name == elements.BLOCK:
+                    found = child_body, child_end
+                elif name == elements.BLOCK_DURATION:
+                    duration = int.from_bytes(self._bytes(child_body, min(8, child_end - child_body)), "big")
+                elif name == elements.REFERENCE_BLOCK:
+                    references += 1
+                child = child_end
+            if found is None:
+                return None
+            body, after = found
+        head = self._bytes(body, min(HEAD, after - body))
+        track_number, width = number(head)
+        if not width or after - body < width + 3 or len(head) < width + 3:
+            raise CorruptFile(f"the block at {at} ends early", offset=at)
+        track = self._tracks.get(-1 if track_number is None else track_number, self)
+        if track is self:
+            raise CorruptFile(f"the block at {at} is of no track", offset=at)
+        if track is None:
+            return None
+        time, flags = int.from_bytes(head[width : width + 2], "big", signed=True), head[width + 2]
+        key, payload = references == 0 if grouped else flags > 127, body + width + 3
+        return Block(track, time, key, flags & 6, duration, after - payload, body, payload, head, width + 3)
+
+    def _header(self, at: int) -> tuple[int, int, int | None]:
+        """Identifier, body and end of the element at `at`. CorruptFile where there is none."""
+        head = self._bytes(at, 12)
+        name, width = identifier(head)
+        size, length = number(head, width)
+        if not width or not length:
+            raise CorruptFile(f"no element begins at {at}", offset=at)
+        body = at + width + length
+        return name, body, None if size is None else body + size
+
+    def _bytes(self, at: int, length: int) -> bytes:
+        """The `length` bytes at `at`, fewer where the file ends."""
+        begin = at - self._start
+        if begin < 0 or begin + length > len(self._data):
+            self._load(at)
+            begin = 0
+        return self._data[begin : begin + min(length, self._file_size - at)]
+
+    def _load(self, at: int) -> bytes:
+        """Reads on at `at`: little, where the last read led far. Behind the end of the file there are noughts."""
+        apart = at - self._start
+        self._step = max(HEAD, min(_MOST_STEP, (3 * self._step + apart // _SPARSE) // 4))
+        data = self._source.read_at(at, self._step)
+        if at + len(data) >= self._file_size or len(data) < self._step:
+            data += bytes(HEAD)
+        self._data, self._start = data, at
+        return data
+
+    def _resume(self, at: int) -> int | None:
+        """Where the next element of the segment begins, from `at` on; None if nowhere."""
+        self._end = self._file_size
+        tail = b""
+        while at < self._file_size:
+            data = tail + self._source.read_at(at, _SCAN)
+            found = min((data.find(mark) for mark in _MARKS if mark in data), default=-1)
+            if found >= 0:
+                return at - len(tail) + found
+            at += len(data) - len(tail)
+            tail = data[-3:]
+        return None

@@ -1,0 +1,195 @@
+"""EBML, RFC 8794: identifiers, sizes, and elements read by a schema, bounds-checked."""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from memx.errors import CorruptFile
+from memx.formats.video.packets import NotKnown
+from memx.sources import Source
+
+VOID, CRC = 0xEC, 0xBF
+_BLOCK = 1 << 12
+_MOST_DEPTH = 16
+_MOST_BYTES = 1 << 20
+"""Binary values longer than this are left where they are."""
+_MOST_ELEMENTS = 1 << 16
+"""So many elements of headers are kept; a file with more is FFmpeg's."""
+
+
+class Place(NamedTuple):
+    """A value that was not read: where it lies."""
+
+    offset: int
+    length: int
+
+
+class Element(NamedTuple):
+    """An element: its identifier with the marker, where it begins, its body, and its end; None is unknown."""
+
+    id: int
+    at: int
+    body: int
+    end: int | None
+
+
+class Field(NamedTuple):
+    """What a schema says of an element: its name, its type, and the fields of a master."""
+
+    name: str
+    kind: str
+    """`uint`, `sint`, `float`, `text`, `bytes`, `place` (never read) or `master`."""
+    fields: "Mapping[int, Field] | None" = None
+    many: bool = False
+
+
+class Window:
+    """The bytes of a source, through one cached block: headers are small and lie together."""
+
+    def __init__(self, source: Source) -> None:
+        self.size = source.size or 0
+        self._source = source
+        self._start = 0
+        self._data = b""
+
+    def read(self, at: int, length: int) -> bytes:
+        """The `length` bytes at `at`, fewer where the file ends."""
+        begin = at - self._start
+        if begin < 0 or begin + length > len(self._data):
+            if length > _BLOCK:
+                return self._source.read_at(at, length)
+            self._start, begin = at, 0
+            self._data = self._source.read_at(at, _BLOCK)
+        return self._data[begin : begin + length]
+
+
+def identifier(data: bytes, at: int = 0) -> tuple[int, int]:
+    """The identifier in `data` at `at`, its marker kept, and its bytes (section 5); (0, 0) where there is none."""
+    first = data[at] if at < len(data) else 0
+    length = 9 - first.bit_length()
+    if length > 4 or at + length > len(data):
+        return 0, 0
+    return int.from_bytes(data[at : at + length], "big"), length
+
+
+def number(data: bytes, at: int = 0) -> tuple[int | None, int]:
+    """The variable-size integer in `data` at `at`, and its bytes (section 4).
+
+    The integer is None where all its bits are set, which stands for an unknown size; its bytes are 0 where there
+    is none.
+    """
+    first = data[at] if at < len(data) else 0
+    length = 9 - first.bit_length()
+    if length > 8 or at + length > len(data):
+        return None, 0
+    most = (1 << 7 * length) - 1
+    value = int.from_bytes(data[at : at + length], "big") & most
+    return None if value == most else value, length
+
+
+def element(window: Window, at: int) -> Element | None:
+    """The element at `at`; None at the end of the file. CorruptFile where there is none."""
+    head = window.read(at, 12)
+    if not head:
+        return None
+    name, width = identifier(head)
+    if not width:
+        raise CorruptFile(f"no EBML element begins at {at}", offset=at)
+    size, length = number(head, width)
+    if not length:
+        raise CorruptFile(f"the element 0x{name:X} at {at} has no size", offset=at)
+    body = at + width + length
+    return Element(name, at, body, None if size is None else body + size)
+
+
+def children(window: Window, begin: int, end: int) -> Iterator[Element]:
+    """The elements between `begin` and `end`. CorruptFile where one reaches beyond, or its size is unknown."""
+    at = begin
+    while at < end:
+        child = element(window, at)
+        if child is None:
+            return
+        if child.end is None or child.end > end:
+            raise CorruptFile(f"the element 0x{child.id:X} at {at} reaches beyond the one that it is in", offset=at)
+        yield child
+        at = child.end
+
+
+class Headers:
+    """Reads masters of headers by their schemas; text longer than `limit` bytes is left as a Place."""
+
+    def __init__(self, window: Window, limit: int) -> None:
+        self._window = window
+        self._limit = limit
+        self._kept = 0
+
+    def master(self, found: Element, fields: Mapping[int, Field], depth: int = 0) -> dict[str, Any]:
+        """The values of a master element, by name; a list for a field that may come many times.
+
+        An element that comes again replaces the one before, as in FFmpeg; a master of one comes to one.
+        """
+        values: dict[str, Any] = {}
+        if found.end is None or depth > _MOST_DEPTH:
+            raise NotKnown(f"an element 0x{found.id:X} without an end, or too deep")
+        for child in children(self._window, found.body, found.end):
+            field = fields.get(child.id)
+            if field is None:
+                continue
+            self._kept += 1
+            if self._kept > _MOST_ELEMENTS:
+                raise NotKnown("headers of very many elements")
+            value = self._value(child, field, depth)
+            if field.many:
+                values.setdefault(field.name, []).append(value)
+            elif field.fields is not None and field.name in values:
+                values[field.name] |= value
+            else:
+                values[field.name] = value
+        return values
+
+    def _value(self, found: Element, field: Field, depth: int) -> Any:
+        if field.fields is not None:
+            return self.master(found, field.fields, depth + 1)
+        assert found.end is not None  # what `children` gives
+        length = found.end - found.body
+        if field.kind == "place" or length > (self._limit if field.kind == "text" else _MOST_BYTES):
+            return Place(found.body, length)
+        data = self._window.read(found.body, length)
+        if len(data) < length:
+            raise CorruptFile(f"the file ends inside the element 0x{found.id:X} at {found.at}", offset=found.at)
+        return _SIMPLE[field.kind](data, found)
+
+
+def _unsigned(data: bytes, found: Element) -> int | None:
+    if len(data) > 8:
+        raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {len(data)} bytes", offset=found.at)
+    return int.from_bytes(data, "big") if data else None
+
+
+def _signed(data: bytes, found: Element) -> int | None:
+    _unsigned(data, found)
+    return int.from_bytes(data, "big", signed=True) if data else None
+
+
+def _float(data: bytes, found: Element) -> float | None:
+    if len(data) not in (0, 4, 8):
+        raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {len(data)} bytes", offset=found.at)
+    value: float = struct.unpack(">f" if len(data) == 4 else ">d", data)[0] if data else 0.0
+    return value if data else None
+
+
+def _text(data: bytes, _found: Element) -> bytes:
+    return data.split(b"\0")[0]
+
+
+def _bytes(data: bytes, _found: Element) -> bytes:
+    return data
+
+
+_SIMPLE: dict[str, Callable[[bytes, Element], Any]] = {
+    "uint": _unsigned,
+    "sint": _signed,
+    "float": _float,
+    "text": _text,
+    "bytes": _bytes,
+}
