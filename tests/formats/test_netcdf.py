@@ -120,6 +120,7 @@ def test_attributes_are_as_netcdf_gives_them(tmp_path: Path) -> None:
     }
 
 
+def test_kinds_of_user_defined_types(tmp_path: Path) -> None:
     records = read(samples.build_netcdf4(tmp_path))
     types = by_path(records, "type")
     assert {path: record["kind"] for path, record in types.items()} == {
