@@ -276,7 +276,13 @@ def _integer(
 
 
 _IEEE = {(2, 10, 5, 15): "e", (4, 23, 8, 127): "f", (8, 52, 11, 1023): "d"}
-_FLOATS = ((10, 5, "f2"), (23, 8, "f4"), (52, 11, "f8"), (64, 15, "f16"))
+_FLOATS = (
+    (2, 10, 16, -14, "f2"),
+    (4, 23, 128, -126, "f4"),
+    (8, 52, 1024, -1022, "f8"),
+    (16, 64, 16384, -16382, "f16"),
+)
+"""Of each of NumPy's floats: size, bits of the mantissa, greatest and least exponent, name."""
 
 
 def _floating(
@@ -291,7 +297,9 @@ def _floating(
         unpack = struct.Struct(order + code).unpack_from
         name = f"{order}f{size}"
         return Datatype(FLOAT, size, name, lambda data, at: number(unpack(data, at)[0]), None, order + code)
-    name = next((order + name for m, e, name in _FLOATS if m_size <= m and e_size <= e), "")
+    most, least = (1 << e_size) - 1 - bias, 1 - bias
+    fits = (name for n, m, e, f, name in _FLOATS if size <= n and m_size <= m and most <= e and least >= f)
+    name = next((order + name for name in fits), "")
     if not name:
         return Datatype(FLOAT, size, f"V{size}", None)
     top = (1 << e_size) - 1

@@ -164,13 +164,21 @@ def _names(thing: Any, count: int, index: int) -> Iterator[bytes]:
 
 def _read(attribute: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """The array of an attribute; NumPy has no array type of its own, so such elements become more dimensions."""
-    memory = h5t.py_create(dtype)
+    stored, memory = dtype, h5t.py_create(dtype)
     while dtype.subdtype is not None:
         dtype, inner = dtype.subdtype
         shape += inner
     array = np.zeros(shape, dtype)
-    if array.size:
+    if not array.size:
+        return array
+    try:
         attribute.read(array, mtype=memory)
+    except LIBRARY_ERRORS:
+        # h5py's type of opaque bytes lacks their tag, and libhdf5 then refuses to convert them
+        own = attribute.get_type()
+        if stored.hasobject or own.get_size() != stored.itemsize:
+            raise
+        attribute.read(array, mtype=own)
     return array
 
 
