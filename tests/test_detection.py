@@ -141,7 +141,7 @@ FITS += b"NAXIS   =                    0".ljust(80) + b"END".ljust(2880 - 240)
         ("audio", b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0" + bytes(24)),
         ("audio", b"fLaC\x80\0\0\x22" + bytes(34)),
         ("audio", b"FORM\0\0\0\x2eAIFFCOMM" + bytes(30)),
-        ("video", b"\0\0\0\x14ftypisom\0\0\0\0isom"),
+        ("isobmff", b"\0\0\0\x14ftypisom\0\0\0\0isom"),
         ("video", b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01"),
         ("video", b"RIFF\x24\0\0\0AVI LIST"),
     ],

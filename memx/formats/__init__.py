@@ -74,7 +74,15 @@ FORMATS: tuple[Format, ...] = (
         "FitsStreamReader",
         inflates=True,
     ),
-    # containers that hold sound alone are handed on by the video reader
+    # containers that hold sound alone are handed on by the video readers
+    Format(
+        "isobmff",
+        "video",
+        (".mp4", ".m4v", ".mov"),
+        signatures.is_isobmff,
+        "memx.formats.video.isobmff",
+        "IsoStreamReader",
+    ),
     Format(
         "video",
         "video",

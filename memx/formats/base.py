@@ -152,8 +152,9 @@ def open_reader(
             return reader, reader.begin()
         except BelongsTo as direction:
             reader.close()
-            source, row = reader.source, by_key(direction.key)
-            options = replace(options, format=row.name)
+            source, before, row = reader.source, row, by_key(direction.key)
+            if row.name != before.name:
+                options = replace(options, format=row.name)
             if row.library is not None and not libraries:
                 raise
             handed_on(row)

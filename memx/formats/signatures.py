@@ -100,6 +100,20 @@ def is_video(head: bytes, suffix: str) -> bool:
     return video_container(head, suffix) is not None
 
 
+def is_isobmff(head: bytes, _suffix: str) -> bool:
+    """A box of ISO/IEC 14496-12, or of QuickTime, that opens a film; not those of still pictures."""
+    return _begins_with_box(head)
+
+
+_SOUND_SUFFIXES = frozenset((".m4a", ".m4b", ".m4p", ".f4a", ".f4b", ".aax", ".mka", ".weba", ".wma", ".ra", ".oga"))
+_SOUND_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax ", b"aaxc"))
+
+
+def is_named_as_sound(head: bytes, suffix: str) -> bool:
+    """Whether the brand or the name of a container says that there is sound alone, where its streams cannot."""
+    return suffix in _SOUND_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS)
+
+
 def video_container(head: bytes, suffix: str = "") -> str | None:
     """The container that `head` begins, in FFmpeg's name for it; None where it holds no moving pictures.
 

@@ -58,7 +58,7 @@ def test_is_told_by_its_first_bytes(files: dict[str, Path], name: str, tmp_path:
     nameless = tmp_path / "nameless"
     shutil.copy(files[name], nameless)
     with open_source(nameless) as source:
-        assert detect(source).key == "video"
+        assert detect(source).name == "video"
 
 
 def test_streams_chapters_and_tags(files: dict[str, Path]) -> None:
@@ -239,7 +239,7 @@ def test_other_bytes_that_look_like_packets_are_binary(tmp_path: Path) -> None:
 def test_the_command_line_way(files: dict[str, Path]) -> None:
     records = list(Stream(files["every.mp4"]).records())
     assert_contract(records, files["every.mp4"])
-    assert (records[0]["reader"], records[-1]["status"]) == ("pyav", "complete")
+    assert (records[0]["reader"], records[-1]["status"]) == ("direct", "complete")
 
 
 def test_close_is_twice_harmless(files: dict[str, Path]) -> None:

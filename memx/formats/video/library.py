@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from memx.errors import CorruptFile, MemxError, OverMemory, SourceFailed, TruncatedFile, UnsupportedSource
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.signatures import video_container
+from memx.formats.signatures import is_named_as_sound, video_container
 from memx.formats.video.describe import chapter_record, seconds, stream_records, tags
 from memx.formats.video.extent import boxes, cut_off, without_movie
 from memx.records import Record
@@ -33,8 +33,6 @@ _OPTIONS = {
 }
 _PATTERNS = frozenset(("mpeg", "mpegvideo", "mpegts", "dv", "swf", "mjpeg"))
 """Told by a pattern that other bytes may have by chance: what FFmpeg cannot open is then just bytes."""
-_SOUND_SUFFIXES = frozenset((".m4a", ".m4b", ".m4p", ".f4a", ".f4b", ".aax", ".mka", ".weba", ".wma", ".ra", ".oga"))
-_SOUND_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax ", b"aaxc"))
 
 
 class VideoStreamReader(StreamReader):
@@ -70,7 +68,7 @@ class VideoStreamReader(StreamReader):
             raise self._unopened(exc, head, suffix) from exc
         self._container = container
         kinds = {stream.type for stream in container.streams if not _is_attached(stream)}
-        if self.options.format is None and "video" not in kinds and ("audio" in kinds or _named_as_sound(head, suffix)):
+        if self.options.format is None and "video" not in kinds and ("audio" in kinds or is_named_as_sound(head, suffix)):
             raise BelongsTo("audio")
         return {
             "container": container.format.name,
@@ -108,7 +106,7 @@ class VideoStreamReader(StreamReader):
     def _unopened(self, error: Exception, head: bytes, suffix: str) -> Exception:
         """What to raise for a file that FFmpeg does not open."""
         if self.options.format is None:
-            if _named_as_sound(head, suffix):
+            if is_named_as_sound(head, suffix):
                 return BelongsTo("audio")
             if self._kind in _PATTERNS:
                 return BelongsTo("binary")
@@ -157,11 +155,6 @@ class VideoStreamReader(StreamReader):
 _MICROSECOND = Fraction(1, 1_000_000)  # AV_TIME_BASE, of the times of a container
 _IVF_HEADER = 12  # before each frame; a frame's `pos` is that of its header
 _SYSTEM_ERRORS = frozenset((2, 13))  # ENOENT, EACCES; EIO is what FFmpeg says of broken data too
-
-
-def _named_as_sound(head: bytes, suffix: str) -> bool:
-    """Whether the brand or the name says that there is sound, where the streams cannot."""
-    return suffix in _SOUND_SUFFIXES or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS)
 
 
 def _is_attached(stream: "Stream") -> bool:

@@ -76,7 +76,7 @@ def sequence(unit: bytes, *, full_range: bool | None = None) -> PictureFormat | 
     rgb = False
     if bits.flag():
         full_range, rgb = _usability(bits, found, full_range)
-    found.pix_fmt = yuv(chroma, luma_depth, full_range=bool(full_range), rgb=rgb)
+    found.pix_fmt = yuv(chroma or 1, luma_depth, full_range=bool(full_range), rgb=rgb)
     return found
 
 

@@ -64,7 +64,7 @@ def _chapter(film: Film, track: Track, sample: tuple[int, int, int, int], end: i
 def chapter_records(film: Film, start: int | None, duration: int | None) -> list[Record]:
     """The records; `start` and `duration` of the film are in microseconds, and end the last chapter."""
     chapters = sorted(film.movie.chapters.items())
-    in_time = sorted((chapter for _, chapter in chapters), key=lambda c: (c.start / c.scale))
+    in_time = sorted((chapter for _, chapter in chapters), key=lambda c: c.start / c.scale)
     last = (duration or 0) + (start or 0) if duration and duration > 0 else 0
     records = []
     for number, chapter in chapters:

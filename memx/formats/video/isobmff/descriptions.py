@@ -10,7 +10,15 @@ from typing import ClassVar
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
-from memx.formats.video.isobmff.sound import AC3_CHANNELS, AC3_LAYOUTS, AC3_WITH_BASS, aac
+from memx.formats.video.isobmff.sound import (
+    AC3_CHANNELS,
+    AC3_LAYOUTS,
+    AC3_RATES,
+    AC3_WITH_BASS,
+    LAYOUT_MASKS,
+    LAYOUT_TAGS,
+    aac,
+)
 from memx.formats.video.isobmff.boxes import Box, Space, boxes
 from memx.formats.video.isobmff.metadata import mac_roman
 from memx.formats.video.isobmff.model import Movie, Track
@@ -24,7 +32,7 @@ _LITTLE = {f"pcm_{kind}be": f"pcm_{kind}le" for kind in ("s16", "s24", "s32", "f
 _OLD_PACKETS = {"mace3": (6, 2), "mace6": (6, 1), "adpcm_ima_qt": (64, 34), "gsm": (160, 33)}
 """Samples of a packet and its bytes a channel, of codecs older than the fields for them."""
 _PARSED = frozenset("ac3 eac3 mpeg1video vc1 vp8 vp9".split())
-_UNKNOWN = frozenset(("dvaudio", "eia_608"))
+_UNKNOWN = frozenset("dvaudio mpeg1video vc1".split())
 """Codecs whose packets FFmpeg makes up of parts of samples."""
 _MIXED = frozenset((b"apcn", b"apch", b"dvpp", b"dvcp", b"jpeg"))
 """Formats beside which FFmpeg takes descriptions of others."""
@@ -102,8 +110,6 @@ class DescriptionReader:
                     track.kind = "subtitle"
                 else:
                     codec = DATA.get(kind)
-        if codec in _UNKNOWN:
-            raise BelongsTo("video")
         track.codec, track.tag, track.format = codec, kind, kind
 
     def _picture(self, space: Space, entry: Box) -> int:
@@ -260,6 +266,8 @@ class DescriptionReader:
         if box.size >= 3:
             info = space.number(box.body, 3)
             self._surround(info >> 11 & 7, info >> 10 & 1)
+            rate = info >> 5 & 31
+            self._track.coded_rate = 1000 * AC3_RATES[rate] if rate < len(AC3_RATES) else 0
 
     def _eac3(self, space: Space, box: Box) -> None:
         if box.size >= 5:
@@ -328,10 +336,11 @@ class DescriptionReader:
             self._track.codec = _WAVE_FORMATS.get(kind, self._track.codec)
             self._track.channels, self._track.sample_rate, self._track.bit_rate = channels, rate, 8 * bytes_rate
 
-    def _encryption(self, space: Space, box: Box) -> None:
-        """`tenc` (ISO/IEC 23001-7, 8.2)."""
-        if box.size >= 8:
-            self._track.vector_size = space.number(box.body + 7, 1)
+    def _channels(self, space: Space, box: Box) -> None:
+        """`chan` (Core Audio Format, "Channel Layout Chunk"): a tag, or a bitmap."""
+        if box.size >= 16:
+            tag, bitmap = struct.unpack(">II", space.read(box.body + 4, 8))
+            self._track.channel_layout = LAYOUT_MASKS.get(bitmap) if tag == 1 << 16 else LAYOUT_TAGS.get(tag)
 
     def _layers(self, _space: Space, _box: Box) -> None:
         """`lhvC` (ISO/IEC 14496-15, 9): pictures of several layers."""
@@ -349,6 +358,7 @@ class DescriptionReader:
         b"dac3": _ac3,
         b"dec3": _eac3,
         b"ddts": _dts,
+        b"chan": _channels,
         b"pasp": _shape,
         b"colr": _colour,
         b"vpcC": _vp9,
@@ -357,7 +367,6 @@ class DescriptionReader:
         b"srat": _rate_box,
         b"frma": _original,
         b"wfex": _wave_format,
-        b"tenc": _encryption,
         b"lhvC": _layers,
         b"iacb": _refuse,
         b"adrm": _refuse,
@@ -365,6 +374,8 @@ class DescriptionReader:
 
     def _finish(self) -> None:
         track = self._track
+        if track.codec in _UNKNOWN:
+            raise BelongsTo("video")
         if track.kind == "audio" and not track.sample_rate and track.time_scale > 1:
             track.sample_rate = track.time_scale
         if track.codec in _RATE_OF_CODE:

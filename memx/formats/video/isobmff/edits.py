@@ -83,7 +83,8 @@ class EditedSamples:
         self._least -= empty
         if track.kind == "video" and self._least > 0:
             return [
-                replace(s, shift=None if s.shift is None else s.shift - self._least, at=s.at - self._least) for s in found
+                replace(s, shift=None if s.shift is None else s.shift - self._least, at=s.at - self._least)
+                for s in found
             ]
         return found
 

@@ -12,7 +12,7 @@ from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
 from memx.formats.video.isobmff.boxes import Box, Space, box_at, child
 from memx.formats.video.isobmff.edits import EditedSamples, Entry
-from memx.formats.video.isobmff.fragments import Index, TrackFragments, read_index, runs, sums
+from memx.formats.video.isobmff.fragments import Index, TrackFragments, pauses, read_index, runs, sums
 from memx.formats.video.isobmff.model import Movie, Track
 from memx.formats.video.isobmff.movie import MovieReader
 from memx.formats.video.isobmff.tables import SampleTable, durations, sizes
@@ -149,6 +149,7 @@ class Film:
         total = 0
         for count, duration in durations(track.stts):
             track.frames += count
+            track.pauses = track.pauses or not duration
             total += count * duration
         if total:
             track.duration = min(track.duration, total)
@@ -165,6 +166,9 @@ class Film:
                 empty = edit.duration
             elif number == (1 if empty or track.edits[0].time == -1 else 0) and edit.time >= 0:
                 begin = edit.time
+        simple = len(track.edits) == 1 + (empty > 0)
+        if begin > 0 and simple and not self._advanced and track.codec == "aac":
+            track.padding = rescale(begin, track.sample_rate, track.time_scale)
         if (empty or begin) and self.movie.time_scale:
             track.time_offset = begin - rescale(empty, track.time_scale, self.movie.time_scale)
 
@@ -214,6 +218,8 @@ class Film:
             track.data_size += size
             track.fps_duration += duration
             track.fps_frames += run.count
+            track.offsets = track.offsets or run.fields[3]
+            track.pauses = track.pauses or pauses(self.space, run)
 
     def _index_time(self, track: Track, moof: Box) -> int | None:
         index = self._indexes.get(track.id)
@@ -245,11 +251,6 @@ class Film:
     def steady(self, track: Track) -> bool:
         """Whether all samples of a track last as long, the last one too."""
         return len({duration for count, duration in durations(track.stts) if count}) < 2
-
-    def delayed(self, track: Track) -> bool:
-        """Whether samples of a track may be shown at other times than they are decoded."""
-        table = self.tables.get(track.index)
-        return (table is not None and table.has_offsets) or self.fragments
 
     def _finish(self) -> None:
         """What only all of the boxes together tell."""
@@ -291,6 +292,3 @@ def _constant(track: Track, count: int) -> int | None:
             return None
         seen += number
     return first
-
-
-

@@ -163,6 +163,11 @@ def sums(space: Space, run: Run) -> tuple[int, int, int]:
     return duration, total_size(space, run), min(early, (1 << 31) - 1)
 
 
+def pauses(space: Space, run: Run) -> bool:
+    """Whether a sample of a run lasts no time."""
+    return any(0 in column for column in _columns(space, run, 0)) if run.fields[0] else not run.duration
+
+
 class TrackFragments:
     """The decoding times of one track through its fragments."""
 

@@ -87,12 +87,10 @@ class Track:
     """The codec configuration record, or MPEG-4's DecoderSpecificInfo."""
     palette: bool = False
     bit_rate: int = 0
+    coded_rate: int = 0
+    """Bits a second that a configuration of sound says, and FFmpeg believes before what the tables come to."""
     padding: int = 0
     """Samples in front that an encoder of sound added."""
-    vector_size: int = 0
-    """Bytes of the initialization vector of an encrypted sample."""
-    opaque: bool = False
-    """Whether of encrypted samples not even the headers are clear."""
     parsed: bool = False
     """Whether FFmpeg takes its packets apart, and times them anew."""
     timecode: tuple[int, int, int, int] | None = None
@@ -125,6 +123,10 @@ class Track:
     fps_frames: int = 0
     fps_duration: int = 0
     data_size: int = 0
+    pauses: bool = False
+    """Whether there are samples that last no time by themselves."""
+    offsets: bool = False
+    """Whether samples are shown at other times than they are decoded."""
     start_time: int | None = None
 
 

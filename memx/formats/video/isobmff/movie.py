@@ -21,8 +21,6 @@ from memx.formats.video.isobmff.names import language
 from memx.records import text
 
 _DEEPEST = 10
-_LENGTH_AND_KIND = 5
-"""Bytes of a NAL unit's length and first byte."""
 _MOST_TRACKS = 1000
 _MOST_BOXES = 1 << 20
 _LONGEST_MOVIE = 1 << 24
@@ -318,15 +316,6 @@ class MovieReader:
         inflated = Space(Inflated(data))
         self.read(inflated, Box(b"moov", 0, 0, len(data)), depth + 1)
 
-    def _encryption(self, space: Space, box: Box, _depth: int) -> None:
-        """`senc` (ISO/IEC 23001-7, 7.2): whether of the first sample more is clear than the lengths of its parts."""
-        track = self._last()
-        if track is None or box.size < 10 + track.vector_size:
-            return
-        at = box.body + 8 + track.vector_size
-        parts = min(space.number(at, 2), (box.end - at - 2) // 6) if space.number(box.body, 4) & 2 else 0
-        track.opaque = all(space.number(at + 2 + 6 * part, 2) <= _LENGTH_AND_KIND for part in range(parts))
-
     def _vendor(self, space: Space, box: Box, _depth: int) -> None:
         """A Smooth Streaming manifest (PIFF 1.3) in a `uuid` box: the rates of the streams."""
         data = space.body(box) if self.movie.tracks and box.size > 20 else b""
@@ -358,7 +347,6 @@ class MovieReader:
         b"ilst": _items,
         b"----": _custom,
         b"chpl": _chapters,
-        b"senc": _encryption,
         b"uuid": _vendor,
         b"cmov": _compressed,
         **dict.fromkeys((b"iinf", b"iloc"), _ignore),

@@ -161,7 +161,9 @@ OBJECT_TYPES = {
 """ISO/IEC 14496-1, table 5, and what is registered or used beside it."""
 
 PCM_BITS = {"pcm_alaw": 8, "pcm_mulaw": 8, "pcm_u8": 8, "pcm_s8": 8} | {
-    f"pcm_{kind}{bits}{order}": bits for kind, bits in (("s", 16), ("s", 24), ("s", 32), ("f", 32), ("f", 64)) for order in ("be", "le")
+    f"pcm_{kind}{bits}{order}": bits
+    for kind, bits in (("s", 16), ("s", 24), ("s", 32), ("f", 32), ("f", 64))
+    for order in ("be", "le")
 }
 """Bits of a sample of uncompressed sound; a few other codecs have fixed rates too, see `FIXED_BITS`."""
 
@@ -172,11 +174,15 @@ INTRA = frozenset(
 """Codecs of pictures each of which is a key frame, whatever a table says."""
 
 LANGUAGES = (
-    "eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur hr  chi urd hin tha kor lit pol hun est lav "
-    "-   fo  -   rus chi -   iri alb ron ces slk slv yid sr  mac bul ukr bel uzb kaz aze aze arm geo mol kir tgk tuk mon "
-    "-   pus kur kas snd tib nep san mar ben asm guj pa  ori mal kan tam tel -   bur khm lao vie ind tgl may may amh tir "
-    "orm som swa -   run -   mlg epo"
-).split() + ["-"] * 33 + "wel baq cat lat que grn aym tat uig dzo jav".split()
+    (
+        "eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur hr  chi urd hin tha kor lit pol hun est lav "
+        "-   fo  -   rus chi -   iri alb ron ces slk slv yid sr  mac bul ukr bel uzb kaz aze aze arm geo mol kir tgk tuk mon "
+        "-   pus kur kas snd tib nep san mar ben asm guj pa  ori mal kan tam tel -   bur khm lao vie ind tgl may may amh tir "
+        "orm som swa -   run -   mlg epo"
+    ).split()
+    + ["-"] * 33
+    + "wel baq cat lat que grn aym tat uig dzo jav".split()
+)
 """Macintosh language codes (QuickTime File Format, "Language Code Values"); `-` is none."""
 
 

@@ -1,9 +1,9 @@
 """Samples as packets: one record each, those of all streams interleaved as FFmpeg's demuxer reads them."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from memx.formats.video.isobmff.edits import Entry
+from memx.formats.video.isobmff.model import Track
 from memx.records import Record
 
 _SECOND = 1_000_000
@@ -12,8 +12,9 @@ Dated = tuple[int, int, Record]
 """Where a packet lies, its decoding time in microseconds, and its record."""
 
 
-def packets(entries: Iterable[Entry], index: int, time_scale: int, track: Any, *, delayed: bool) -> Iterator[Dated]:
-    """The packets of one stream: the hot loop. `delayed`: samples have composition times of their own."""
+def packets(entries: Iterable[Entry], index: int, time_scale: int, track: Track) -> Iterator[Dated]:
+    """The packets of one stream: the hot loop."""
+    delayed = track.offsets
     half = time_scale // 2
     for pos, dts, size, duration, offset, key, discarded in entries:
         record = {
@@ -33,9 +34,10 @@ def packets(entries: Iterable[Entry], index: int, time_scale: int, track: Any, *
 
 def interleaved(streams: list[Iterator[Dated]]) -> Iterator[Record]:
     """The packets of all streams: the one that lies first in the file, unless another is due a second earlier."""
-    if len(streams) == 1:
-        for _, _, record in streams[0]:
-            yield record
+    if len(streams) < 2:
+        for stream in streams:
+            for _, _, record in stream:
+                yield record
         return
     heads = [(head, stream) for stream in streams if (head := next(stream, None)) is not None]
     while heads:

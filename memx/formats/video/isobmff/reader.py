@@ -1,14 +1,16 @@
 """ISO base media files (mp4, mov, 3gp, fragmented too) read by their structure: no media data, no library."""
 
+import os
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from memx.errors import CorruptFile, FormatError, OverLimit, TruncatedFile
+from memx.errors import MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.signatures import is_isobmff, is_named_as_sound
 from memx.formats.video.describe import tags
 from memx.formats.video.extent import cut_off, without_movie
 from memx.formats.video.isobmff.boxes import Space
+from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
 from memx.formats.video.isobmff.edits import Entry
 from memx.formats.video.isobmff.film import Film
@@ -23,6 +25,8 @@ CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the format."""
 _SECOND = 1_000_000
 _TEXTS = ("subtitle", "data")
+_HELD = frozenset(("ac3", "eac3"))
+"""Codecs of which FFmpeg's parser gives out a packet when it has seen the next one."""
 _FRAMES = {"ac3": 1536, "eac3": 1536, "mp3": 1152, "mp2": 1152, "aac": 1024}
 """Samples of a packet."""
 
@@ -32,6 +36,7 @@ class IsoStreamReader(StreamReader):
 
     - Tables are walked in windows; media data are read only for chapter titles, time codes, and the headers of first
       pictures that no configuration record describes.
+    - In a summary there are no packets.
     - A file that ends early gives its packets up to there, and TruncatedFile.
     """
 
@@ -44,19 +49,24 @@ class IsoStreamReader(StreamReader):
         Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
         CorruptFile, TruncatedFile or UnsupportedSource.
         """
-        limit = self.options.max_value_bytes
+        head, limit = self.source.read_at(0, 4096), self.options.max_value_bytes
+        if not is_isobmff(head, ""):
+            raise BelongsTo("video")  # whoever said that it is video may still be right
+        named_as_sound = is_named_as_sound(head, os.path.splitext(self.source.path)[1].lower())
         self._space = Space(self.source)
-        self._film = film = Film(self._space, limit)
-        if not film.found_movie:
-            raise cut_off(self.source, "mov") or without_movie(self.source)
-        read_chapter_tracks(film, limit)
-        read_timecodes(film)
-        moving = [track for track in film.movie.tracks if track.kind == "video" and not track.attached]
-        if self.options.format is None and not moving:
+        try:
+            self._film = film = self._read(limit)
+        except MemxError as exc:
+            if self.options.format is None and named_as_sound:
+                raise BelongsTo("audio") from exc
+            raise
+        kinds = {track.kind for track in film.movie.tracks if not track.attached}
+        if self.options.format is None and "video" not in kinds and ("audio" in kinds or named_as_sound):
             raise BelongsTo("audio")
-        self._firsts: dict[int, Entry | None] = {track.index: next(film.entries(track), None) for track in film.movie.tracks}
+        self._firsts: dict[int, Entry | None] = {
+            track.index: next(film.entries(track), None) for track in film.movie.tracks
+        }
         self._start, self._duration = self._timings()
-        self._parsed = {track.index for track in moving if track.codec == "h264"}
         size = self.source.size or 0
         return {
             "container": CONTAINER,
@@ -66,13 +76,22 @@ class IsoStreamReader(StreamReader):
             "tags": tags(film.movie.tags, limit),
         }
 
+    def _read(self, limit: int) -> Film:
+        film = Film(self._space, limit)
+        if not film.found_movie:
+            raise cut_off(self.source, "mov") or without_movie(self.source)
+        read_chapter_tracks(film, limit)
+        read_timecodes(film)
+        return film
+
     def records(self) -> Iterator[Record]:
         film = self._film
         describer = StreamDescriber(self._space, self.options.max_value_bytes)
         for track in film.movie.tracks:
             yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
         yield from chapter_records(film, self._start, self._duration)
-        yield from self._packets()
+        if not self.options.summary:
+            yield from self._packets()
         cut = cut_off(self.source, "mov")
         if cut is not None:
             raise cut
@@ -89,31 +108,59 @@ class IsoStreamReader(StreamReader):
     def _packets(self) -> Iterator[Record]:
         """All packets that the file holds. Raises TruncatedFile behind the last one where others are missing."""
         size, film = self._space.end, self._film
-        streams = [self._stream(track) for track in film.movie.tracks if not track.attached and not track.discarded]
-        for record in interleaved(streams) if streams else ():
-            pos = record["pos"]
-            if pos + record["size"] > size:
-                if pos >= size:
-                    end = pos + record["size"]
-                    message = f"the file ends at byte {size}; a packet of stream {record['stream_index']} reaches to {end}"
-                    raise cut_off(self.source, "mov") or TruncatedFile(message, offset=size)
-                record["size"], record["corrupt"] = size - pos, True
-                record["keyframe"] = record["keyframe"] and record["stream_index"] not in self._parsed
+        streams = {t.index: t for t in film.movie.tracks if not t.attached and not t.discarded}
+        held = {index: None for index, track in streams.items() if track.codec in _HELD}
+        waiting: dict[int, Record] = {}
+        cut: TruncatedFile | None = None
+        for record in interleaved([self._stream(track) for track in streams.values()]):
+            end = record["pos"] + record["size"]
+            if end > size:
+                if record["pos"] >= size:
+                    cut = _missing(size, record["stream_index"], end)
+                    break
+                record["size"], record["corrupt"] = size - record["pos"], True
+                record["keyframe"] = record["keyframe"] and streams[record["stream_index"]].codec != "h264"
+            if held and record["stream_index"] in held:
+                before = waiting.get(record["stream_index"])
+                waiting[record["stream_index"]] = record
+                if before is None:
+                    continue
+                record = before
             yield record
+        yield from (waiting[index] for index in sorted(waiting))
+        if cut is not None:
+            raise cut_off(self.source, "mov") or cut
 
     def _stream(self, track: Track) -> Iterator[Dated]:
         film = self._film
         entries = film.entries(track)
-        table = film.tables.get(track.index)
-        frame = _FRAMES.get(track.codec or "", 0)
         if track.codec in INTRA or track.kind in _TEXTS:
             entries = ((*entry[:5], True, entry[6]) for entry in entries)
-        if table is not None and table.in_chunks:
-            entries = timed(entries, track.duration, 0)
-        elif track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track):
-            frame = frame if track.sample_rate >= 32000 else frame // 2
-            entries = ((*entry[:3], frame, *entry[4:]) for entry in entries)
-        return packets(entries, track.index, _scale(track), track, delayed=film.delayed(track))
+        if track.codec == "eia_608":
+            entries = repacked(self._space, entries)
+        lasting = self._lasting(track)
+        table = film.tables.get(track.index)
+        if track.codec in _HELD or (
+            track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
+        ):
+            entries = ((*entry[:3], lasting, *entry[4:]) for entry in entries)
+        elif track.codec in ("vp8", "vp9"):
+            entries = ((*entry[:3], lasting or entry[3], *entry[4:]) for entry in entries)
+        elif (table is not None and table.in_chunks) or (track.pauses and not track.offsets):
+            entries = timed(entries, track.duration, lasting)
+        elif track.pauses:
+            entries = ((*entry[:3], entry[3] or lasting, *entry[4:]) for entry in entries)
+        return packets(entries, track.index, _scale(track), track)
+
+    def _lasting(self, track: Track) -> int:
+        """How long a packet lasts, in the track's time, as far as codec and frame rate tell."""
+        if track.kind == "video":
+            rate = self._film.rates.get(track.index)
+            return int(track.time_scale / rate) if rate else 0
+        frame = _FRAMES.get(track.codec or "", 0)
+        if track.codec == "mp3" and track.sample_rate < 32000:
+            frame //= 2
+        return frame * track.time_scale // track.sample_rate if track.sample_rate else 0
 
     def _timings(self) -> tuple[int | None, int | None]:
         """Start and duration of the film in microseconds, and of the streams that do not say theirs."""
@@ -121,7 +168,7 @@ class IsoStreamReader(StreamReader):
         for track in tracks:
             first = self._firsts[track.index]
             if track.start_time is None and first is not None and first[0] < self._space.end and not track.attached:
-                track.start_time = first[1] + (first[4] + track.dts_shift if self._film.delayed(track) else 0)
+                track.start_time = first[1] + (first[4] + track.dts_shift if track.offsets else 0)
                 if track.codec == "aac" and track.sample_rate:
                     track.start_time += rescale(track.padding, track.time_scale, track.sample_rate)
         start, duration = _together(tracks)
@@ -157,6 +204,10 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     if start is not None and end is not None and end >= start:
         duration = max(duration or 0, end - start)
     return start, duration if duration and duration > 0 else None
+
+
+def _missing(size: int, index: int, end: int) -> TruncatedFile:
+    return TruncatedFile(f"the file ends at byte {size}; a packet of stream {index} reaches to {end}", offset=size)
 
 
 def _scale(track: Track) -> int:

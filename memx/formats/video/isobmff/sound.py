@@ -15,6 +15,30 @@ LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6
 AC3_LAYOUTS = ("stereo", "mono", "stereo", "3.0", "3.0(back)", "4.0", "quad(side)", "5.0(side)")
 AC3_WITH_BASS = ("2.1", None, "2.1", "3.1", None, "4.1", None, "5.1(side)")
 AC3_CHANNELS = (2, 1, 2, 3, 3, 4, 4, 5)
+AC3_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+"""Kilobits a second (table F.4.1 of ETSI TS 102 366)."""
+LAYOUT_TAGS = {
+    100 << 16 | 1: "mono",
+    101 << 16 | 2: "stereo",
+    113 << 16 | 3: "3.0",
+    115 << 16 | 4: "4.0",
+    117 << 16 | 5: "5.0(side)",
+    121 << 16 | 6: "5.1(side)",
+    128 << 16 | 8: "7.1",
+}
+"""Layout tags of Core Audio."""
+LAYOUT_MASKS = {
+    0x3: "stereo",
+    0x4: "mono",
+    0x7: "3.0",
+    0xB: "2.1",
+    0x33: "quad",
+    0x37: "5.0",
+    0x3F: "5.1",
+    0x60F: "5.1(side)",
+    0x63F: "7.1",
+}
+"""Loudspeakers in a bit map, as in WAVE files."""
 
 
 @dataclass(slots=True)

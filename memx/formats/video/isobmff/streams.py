@@ -17,12 +17,14 @@ from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.model import Track
 from memx.formats.video.isobmff.names import PCM_BITS, four_characters
 from memx.formats.video.isobmff.times import reduced
+from memx.formats.video.packets import NotKnown, mpeg12
 from memx.records import Record
 
 _DISPOSITIONS = (
     "default dub original comment lyrics karaoke forced hearing_impaired visual_impaired clean_effects attached_pic "
     "timed_thumbnails non_diegetic captions descriptions metadata dependent still_image multilayer"
 ).split()
+_FOUR_BITS = frozenset(("adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms"))
 _IN_FIELDS = frozenset("h264 mpeg2video vc1".split())
 """Codecs whose clock may tick twice a frame."""
 _SAMPLE_FORMATS = {
@@ -33,7 +35,22 @@ _SAMPLE_FORMATS = {
     **dict.fromkeys("pcm_s24be pcm_s24le pcm_s32be pcm_s32le".split(), "s32"),
     **dict.fromkeys("pcm_f32be pcm_f32le".split(), "flt"),
     **dict.fromkeys("pcm_f64be pcm_f64le".split(), "dbl"),
-    **dict.fromkeys("adpcm_ima_qt adpcm_ms mace3 mace6".split(), "s16p"),
+    **dict.fromkeys("adpcm_ima_qt adpcm_ima_wav adpcm_ms mace3 mace6".split(), "s16p"),
+}
+_FIXED_FORMATS = {"svq1": "yuv410p", "v210": "yuv422p10le", "v410": "yuv444p10le", "r210": "gbrp10le"}
+_RAW_FORMATS = {
+    b"2vuy": "uyvy422",
+    b"yuvs": "yuyv422",
+    b"yuv2": "yuyv422",
+    b"24BG": "bgr24",
+    b"BGRA": "bgra",
+    b"RGBA": "rgba",
+}
+_DEEP = frozenset((b"raw ", b"rle ", b"cvid"))
+_BY_DEPTH = {
+    "qtrle": {16: "rgb555be", 24: "rgb24", 32: "argb"},
+    "cinepak": {24: "rgb24"},
+    "rawvideo": {16: "rgb555be", 24: "rgb24", 32: "argb"},
 }
 _PRORES = {
     b"apco": "Proxy",
@@ -79,8 +96,8 @@ class StreamDescriber:
         elif track.kind == "audio":
             self._sound(record, track, sample)
         record["disposition"] = {name: name in track.dispositions for name in _DISPOSITIONS}
-        record["tags"] = tags(track.tags, self._limit) if all(map(_is_text, track.tags.values())) else _cut(
-            track.tags, self._limit
+        record["tags"] = (
+            tags(track.tags, self._limit) if all(map(_is_text, track.tags.values())) else _cut(track.tags, self._limit)
         )
         return record
 
@@ -125,11 +142,15 @@ class StreamDescriber:
         elif codec == "vp8":
             found = PictureFormat(pix_fmt="yuv420p")
         elif codec == "prores":
-            found = PictureFormat(profile=_PRORES.get(track.format))
+            found = self._prores(track.format, sample)
+        elif codec in _FIXED_FORMATS:
+            found = PictureFormat(pix_fmt=_FIXED_FORMATS[codec])
+        elif track.format in _RAW_FORMATS:
+            found = PictureFormat(pix_fmt=_RAW_FORMATS[track.format])
+        elif codec in _BY_DEPTH and track.format in _DEEP:
+            found = PictureFormat(pix_fmt=_BY_DEPTH[codec].get(track.depth))
         else:
             found = self._by_first_picture(codec, config, sample)
-        if found is not None and track.encrypted and track.opaque:
-            found.pix_fmt = None
         return found
 
     def _by_first_picture(self, codec: str | None, config: bytes, sample: tuple[int, int]) -> PictureFormat | None:
@@ -142,9 +163,26 @@ class StreamDescriber:
             return still.jpeg(self._head(sample, still.HEAD))
         if codec == "png":
             return still.png(self._head(sample, 1 << 12))
+        if codec == "mpeg2video":
+            return self._mpeg2(self._head(sample, mpeg12.MOST_HEADER))
         if codec == "bmp":
             return still.bmp(self._head(sample, 1 << 7))
         return None
+
+    def _mpeg2(self, head: bytes) -> PictureFormat | None:
+        try:
+            said = mpeg12.coding(head)
+        except NotKnown:
+            return None
+        return PictureFormat(said.width, said.height, said.pix_fmt, said.profile, said.level, said.aspect, said.rate)
+
+    def _prores(self, format: bytes, sample: tuple[int, int]) -> PictureFormat:
+        """ProRes (SMPTE RDD 36, 6.1.1): whether there is transparency stands in the header of a picture."""
+        found = PictureFormat(profile=_PRORES.get(format), pix_fmt="yuv422p10le")
+        if format in (b"ap4h", b"ap4x"):
+            head = self._head(sample, 32)
+            found.pix_fmt = "yuva444p12le" if len(head) == 32 and head[25] & 15 else "yuv444p12le"
+        return found
 
     def _head(self, sample: tuple[int, int], most: int) -> bytes:
         pos, size = sample
@@ -162,6 +200,12 @@ class StreamDescriber:
         elif codec == "flac" and len(track.config) == 34:
             depth = (int.from_bytes(track.config[12:14], "big") >> 4 & 31) + 1
             sample_format = "s16" if depth <= 16 else "s32"
+        elif codec in ("mp3", "mp2", "mp1") and sample is not None:
+            head = self._head(sample, 4)
+            if head[:1] == b"\xff" and len(head) == 4:  # ISO/IEC 11172-3, 2.4.2.3: mode 3 is a single channel
+                channels = 1 if head[3] >> 6 == 3 else 2
+        elif codec in ("ac3", "eac3") and sample is not None:
+            record["bit_rate"] = track.coded_rate or sample[1] * 8 * rate // 1536
         elif codec == "opus":
             rate = 48000
         elif codec == "vorbis" and (at := track.config.find(b"\1vorbis")) >= 0 and len(track.config) >= at + 16:
@@ -170,6 +214,8 @@ class StreamDescriber:
             layout = LAYOUTS.get(channels)
         if record["bit_rate"] is None and codec in PCM_BITS:
             record["bit_rate"] = rate * channels * PCM_BITS[codec] or None
+        elif record["bit_rate"] is None and codec in _FOUR_BITS:
+            record["bit_rate"] = rate * channels * 4 or None
         record["sample_rate"], record["channels"] = rate or None, channels or None
         record["channel_layout"], record["sample_fmt"] = layout, sample_format
 

@@ -70,7 +70,9 @@ def sizes(track: Track, start: int = 0) -> Iterator[int]:
     bits, count = track.size_bits, table.count
     if bits == 4:
         nibbles = chain.from_iterable(table.space.words(table.at + start // 2, (count + 1) // 2 - start // 2, 1))
-        return islice(chain.from_iterable((byte >> 4, byte & 15) for byte in nibbles), start % 2, count - start // 2 * 2)
+        return islice(
+            chain.from_iterable((byte >> 4, byte & 15) for byte in nibbles), start % 2, count - start // 2 * 2
+        )
     width = bits // 8
     return chain.from_iterable(table.space.words(table.at + start * width, max(0, count - start), width))
 
@@ -268,7 +270,7 @@ class SampleTable:
     def _measure(self) -> None:
         """Sums up the tables once, and finds what all samples depend on."""
         track = self.track
-        self.has_offsets = any(True for _ in islice(offsets(track.ctts), 1))
+        self.has_offsets = track.offsets = any(True for _ in islice(offsets(track.ctts), 1))
         track.dts_shift = _shift(track)
         single = track.stts is not None and track.stts.count == 1
         self.in_chunks = track.kind == "audio" and single and next(durations(track.stts), (0, 0))[1] == 1
