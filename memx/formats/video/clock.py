@@ -71,6 +71,8 @@ class Clock:
     sample_bits: int = 0
     """Bits of a sample in all channels, of sound that is not compressed."""
     sample_rate: int = 0
+    skipped: int = 0
+    """Units of time at the beginning that are not to be heard: `start` is behind them."""
     undecided: int = 0
     """How many more pictures pass before FFmpeg believes in `delay`, and gives times of decoding."""
 
@@ -199,11 +201,11 @@ class Clock:
             if is_relative(packet.dts):
                 packet.dts += shift
             if self.start == NO_TIME and packet.pts != NO_TIME:
-                self.start = packet.pts
+                self.start = packet.pts + self.skipped
         if not self.undecided:
             self.reorder(mine)
         if self.start == NO_TIME:
-            self.start = pts
+            self.start = pts + self.skipped if pts != NO_TIME else pts
 
     def reorder(self, packets: Iterable[Packet]) -> None:
         """Gives packets without a time of decoding the times at which they are shown, in order."""

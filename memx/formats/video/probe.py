@@ -50,8 +50,8 @@ class Observed:
 
     def __post_init__(self) -> None:
         self.intervals = Intervals(self.clock.base)
-        if self.coding.name == "h264" and self.clock.kind == "video" and not self.clock.delay:
-            self.clock.undecided = _DECODED_FIRST
+        if self.coding.name == "h264":  # how many pictures are held back shows once one is decoded
+            self.clock.delay, self.clock.undecided = 0, 1 if self.coding.delay else _DECODED_FIRST
 
     @property
     def known(self) -> bool:
@@ -95,6 +95,9 @@ class Observed:
             if packet.dts != packet.pts and NO_TIME not in (packet.dts, packet.pts):
                 self._out_of_order = True
         self.packets += 1
+        if self.packets == 1:  # its decoder has seen a packet now
+            self.clock.samples = self.coding.frame_samples
+            self.clock.delay = max(self.clock.delay, self.coding.delay)
         if self.clock.undecided:
             self.clock.undecided -= 1
         return False

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from memx.formats.video.codecs import av1, hevc, still
+from memx.formats.video.codecs import hevc, still
 from memx.formats.video.matroska.encodings import Encoding
-from memx.formats.video.packets import Coding, NotKnown, ac3, h264, mpeg4, mpeg12, mpegaudio, sound, vpx
+from memx.formats.video.packets import Coding, NotKnown, ac3, av1, h264, mpeg4, mpeg12, mpegaudio, sound, vpx
 
 _NAMES = (
     # the first that a CodecID begins with; what follows is looked at for some
@@ -119,8 +119,7 @@ def _picture(name: str, private: bytes, entry: dict[str, Any], first: First) -> 
     if name == "vp9":
         return vpx.Vp9Pictures().look, False, Made(vpx.vp9(_begin(entry, first)[0]), True, 1)
     if name == "av1":
-        coding = Coding.of("av1", av1.av1(private, full_range=full))
-        return None, False, Made(coding, True)
+        return None, False, Made(av1.coding(private), True)
     if name == "mpeg4":
         coding = mpeg4.coding(private or _begin(entry, first)[0])
         return mpeg4.Pictures().look, False, Made(coding, True, 1)
@@ -181,6 +180,6 @@ def _mpeg_audio(name: str, entry: dict[str, Any], first: First) -> tuple[Look | 
     if frame is None or f"mp{frame.layer}" != name or (frame.size != size and name == "mp3"):
         raise NotKnown("MPEG audio that is not one frame a packet")
     coding = Coding(name, sample_rate=frame.rate, channels=frame.channels, intra_only=True)
-    coding.layout, coding.sample_fmt = ("mono", "stereo")[frame.channels - 1], "fltp"
+    coding.layout, coding.sample_fmt = ("mono", "stereo")[frame.channels - 1], "s16p" if name == "mp2" else "fltp"
     packets = mpegaudio.Packets(coding, frame)
     return packets.look, True, Made(coding, True, 1)

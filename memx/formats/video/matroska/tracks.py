@@ -101,8 +101,8 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
     if kind == "video":
         _picture(track, entry.get("video", {}))
     elif kind == "audio":
-        clock.samples, clock.sample_rate = made.coding.frame_samples, made.coding.sample_rate
-        clock.sample_bits = made.sample_bits
+        clock.sample_rate, clock.sample_bits = made.coding.sample_rate, made.sample_bits
+        clock.skipped = track.shift
     return track
 
 
