@@ -94,7 +94,7 @@ def show(console: Console, run: Run) -> None:
 
 def table_of(title: str, runs: Sequence[Run]) -> Table:
     """What each run took."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("format", "file", "size", "records", "status", "time", "read", "peak"):
         right = heading in ("size", "records", "time", "read", "peak")
         table.add_column(heading, justify="right" if right else "left", header_style="cyan", no_wrap=True)
