@@ -36,6 +36,8 @@ class Format:
     """The library that may read it: then the reader runs in a process of its own."""
     inflates: bool = False
     """Whether a compressed file of this format is read through its compression."""
+    imports: tuple[str, ...] = ()
+    """Modules that its reader imports only when it reads, and that take address space which they never touch."""
 
     def load(self) -> "type[StreamReader]":
         """The reader class; its module, and the library that it needs, are imported now."""
@@ -100,6 +102,7 @@ FORMATS: tuple[Format, ...] = (
         "memx.formats.audio",
         "AudioStreamReader",
         "soundfile",
+        imports=("numpy",),
     ),
     # last, since anything is bytes
     Format(
@@ -109,6 +112,7 @@ FORMATS: tuple[Format, ...] = (
         lambda _head, _suffix: True,
         "memx.formats.binary",
         "BinaryStreamReader",
+        imports=("numpy",),
     ),
 )
 """Every format, in the order in which they are asked."""

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from memx import formats
+from memx.engine.process import resident
 from memx.engine.streaming import Stream, StreamOptions, stream
 from memx.errors import UsageError
 from memx.formats import Format
 from memx.records import Record
+from tests.samples import audio
 
 
 @pytest.fixture
@@ -110,6 +112,13 @@ def test_memory_beyond_the_budget_is_refused_by_the_kernel(hostile):
     assert records[2]["code"] == "over-memory"
     assert records[3]["metrics"]["peak_rss"] < 400 << 20
     assert types(hostile("TakesMemory")) == ["file", "thing", "thing", "end"]
+
+
+def test_what_a_library_reserves_and_never_touches_is_no_part_of_the_budget(tmp_path):
+    budget = resident() + (46 << 20)
+    records = list(stream(audio.build(tmp_path), StreamOptions(max_memory=budget)))
+    assert records[-1]["status"] == "complete"
+    assert records[-1]["metrics"]["peak_rss"] < 46 << 20
 
 
 @pytest.mark.parametrize("library", ["hostile", None])
