@@ -86,3 +86,6 @@ class _Rest(Source):
 
     def peek(self, length: int) -> bytes:
         return _peek(self._cursor, length)
+
+    def close(self) -> None:
+        """Nothing: the source behind the cursor is closed by whoever opened it."""
