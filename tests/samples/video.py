@@ -170,3 +170,18 @@ def build_many(folder: Path, packets: int, name: str = "many.mkv") -> Path:
             packet.duration, packet.is_keyframe = 1, number % 50 == 0
             out.mux(packet)
     return path
+
+
+def build_isobmff(folder: Path) -> Path:
+    """What `memx.formats.video.isobmff` reads by itself."""
+    return build(folder)
+
+
+def build_small_isobmff(folder: Path) -> Path:
+    """As `build_small`."""
+    return build_small(folder)
+
+
+def build_giant_isobmff(folder: Path) -> Path:
+    """As `build_giant`."""
+    return build_giant(folder)

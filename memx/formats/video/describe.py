@@ -42,10 +42,13 @@ def chapter_record(chapter: "Chapter", limit: int) -> Record:
     }
 
 
-def tags(metadata: Mapping[str, str], limit: int) -> dict[str, Any]:
-    """Tags as they are; one longer than `limit` bytes is `{"bulk": true, "length": N}`."""
+def tags(metadata: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """Tags as they are; one longer than `limit` bytes, or that was not read at all, is `{"bulk": true, "length": N}`."""
     kept: dict[str, Any] = {}
     for key, value in metadata.items():
+        if not isinstance(value, str):
+            kept[key] = value
+            continue
         length = len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
         kept[key] = value if length <= limit else {"bulk": True, "length": length}
     return kept
