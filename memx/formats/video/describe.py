@@ -43,7 +43,7 @@ def chapter_record(chapter: "Chapter", limit: int) -> Record:
 
 
 def tags(metadata: Mapping[str, Any], limit: int) -> dict[str, Any]:
-    """Tags as they are; one longer than `limit` bytes, or that was not read at all, is `{"bulk": true, "length": N}`."""
+    """Tags as they are; one longer than `limit` bytes, or that was not read, is `{"bulk": true, "length": N}`."""
     kept: dict[str, Any] = {}
     for key, value in metadata.items():
         if not isinstance(value, str):
