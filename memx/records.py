@@ -89,7 +89,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        listed = value.tolist()
+        return number(float(value)) if type(listed) is type(value) else plain(listed)  # a long double stays one
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     return str(value)

@@ -184,3 +184,10 @@ def test_a_value_alone() -> None:
     assert encode_value({"a": [1, None]}) == b'{"a":[1,null]}'
     assert json.loads(encode_value("\ud800")) == r"\ud800"
     assert json.loads(encode_value(1 << 70)) == 1 << 70
+
+
+def test_a_long_double_becomes_a_number() -> None:
+    import numpy as np
+
+    assert plain(np.longdouble("1.5")) == 1.5
+    assert plain(np.array([np.longdouble("inf")])) == ["Infinity"]

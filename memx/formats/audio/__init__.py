@@ -110,6 +110,9 @@ class AudioStreamReader(StreamReader):
         streams = other.streams()
         if not streams:
             raise CorruptFile("there is no stream of sound in this file")
+        guessed = not has_sound_signature(head) and all(stream["container"] == "mp3" for stream in streams)
+        if guessed and not any(stream["sample_rate"] for stream in streams):
+            raise CorruptFile("FFmpeg went by the name, and found no frame of sound that holds together")
         if sound is not None and sound.announced is not None and len(streams) == 1:
             stream = sound.stream()
             if _agree(stream, streams[0]):
