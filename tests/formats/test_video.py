@@ -284,6 +284,23 @@ def test_many_packets_cost_no_more(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+def test_a_stream_that_begins_late_is_missed_aloud(tmp_path: Path) -> None:
+    path = samples.build_late_sound(tmp_path)
+    records, error = read(path)
+    assert [stream["codec"] for stream in of(records, "stream")] == ["flv1"]
+    assert len(of(records, "packet")) == 200
+    assert isinstance(error, CorruptFile)
+    assert "left out" in error.message
+
+
+def test_a_container_without_a_stream_is_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "junk.avi"
+    path.write_bytes(b"RIFF\xff\xff\xff\xffAVI LIST" + b"\xff" * 20000)
+    records, error = read(path)
+    assert records == []
+    assert isinstance(error, CorruptFile)
+
+
 @pytest.mark.parametrize("name", ["every.mp4", "fragmented.mp4", "attachment.mkv", "riff.avi", "windows.wmv"])
 def test_damage_ends_properly(files: dict[str, Path], name: str, tmp_path: Path) -> None:
     """Bytes of the structure overwritten, most of all those that are lengths."""

@@ -131,6 +131,22 @@ def _sound(audio: Any) -> Iterator[Any]:
         yield frame
 
 
+def build_late_sound(folder: Path) -> Path:
+    """A Flash video whose sound begins so late that no head tells of it."""
+    path = folder / "late.flv"
+    with av.open(str(path), "w") as out:
+        video = _codec(out, "flv", width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
+        for number in range(200):
+            frame = av.VideoFrame(WIDTH, HEIGHT, "yuv420p")
+            frame.pts = number
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    sound = b"\x2f\xff\xfb\x90\x64" + bytes(200)
+    tag = b"\x08" + len(sound).to_bytes(3, "big") + (9000).to_bytes(3, "big") + bytes(4) + sound
+    path.write_bytes(path.read_bytes() + tag + len(tag).to_bytes(4, "big"))
+    return path
+
+
 def build_small(folder: Path) -> Path:
     """The structure of the giant, without its hole."""
     return _with_hole(folder, "small.mp4", 0)

@@ -68,7 +68,13 @@ class VideoStreamReader(StreamReader):
             raise self._unopened(exc, head, suffix) from exc
         self._container = container
         kinds = {stream.type for stream in container.streams if not _is_attached(stream)}
-        if self.options.format is None and "video" not in kinds and ("audio" in kinds or is_named_as_sound(head, suffix)):
+        if not container.streams and self._kind not in (*_PATTERNS, "mov"):  # a movie may be without a track
+            raise cut_off(self.source, self._kind or "") or CorruptFile(f"this {self._kind} container holds no stream")
+        if (
+            self.options.format is None
+            and "video" not in kinds
+            and ("audio" in kinds or is_named_as_sound(head, suffix))
+        ):
             raise BelongsTo("audio")
         return {
             "container": container.format.name,
@@ -94,6 +100,9 @@ class VideoStreamReader(StreamReader):
                 yield last
         except (av.error.FFmpegError, ValueError, RuntimeError, MemoryError) as exc:
             raise self._cut_off(last) or self._broken(exc) from exc
+        except IndexError as exc:  # PyAV knows no stream that FFmpeg met on the way
+            message = f"a stream of this {self._kind} container is announced only behind its head; it is left out"
+            raise self._cut_off(last) or CorruptFile(message) from exc
         if (cut := self._cut_off(last)) is not None:
             raise cut
 
