@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from memx.formats.video.clock import NO_TIME
+from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.probe import Observed
 from memx.records import Record
 
@@ -74,6 +74,20 @@ def stream_record(index: int, seen: Observed, shown: Shown) -> Record:
     record["disposition"] = {name: name in shown.dispositions for name in DISPOSITIONS}
     record["tags"] = dict(shown.tags)
     return record
+
+
+def packet_record(packet: Packet) -> Record:
+    """The record of a packet whose times are complete."""
+    return {
+        "type": "packet",
+        "stream_index": packet.stream,
+        "pts": None if packet.pts == NO_TIME else packet.pts,
+        "dts": None if packet.dts == NO_TIME else packet.dts,
+        "duration": packet.duration or None,
+        "size": packet.size,
+        "pos": packet.pos,
+        "keyframe": packet.key,
+    }
 
 
 def ratio(value: Fraction | None) -> str | None:

@@ -5,7 +5,7 @@ decoding (AVI). FFmpeg fills in the rest, and ffprobe shows that. Times count th
 none. Before anything absolute is known, times count from RELATIVE, and are shifted when it is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -68,8 +68,8 @@ class Clock:
     """The frame rate that the container says, or that was measured (`r_frame_rate`)."""
     samples: int = 0
     """Samples of a packet of sound, where the container does not say how long it is."""
-    sample_bits: int = 0
-    """Bits of a sample in all channels, of sound that is not compressed."""
+    measure: Callable[[int], int] | None = None
+    """How many samples a packet of so many bytes has, where that is told by its size."""
     sample_rate: int = 0
     skipped: int = 0
     """Units of time at the beginning that are not to be heard: `start` is behind them."""
@@ -126,7 +126,7 @@ class Clock:
     def frame_duration(self, packet: Packet) -> Fraction | None:
         """Seconds of a packet whose length the container does not say (`compute_frame_duration`); None unknown."""
         if self.kind == "audio":
-            samples = self.samples or (8 * packet.size // self.sample_bits if self.sample_bits else 0)
+            samples = self.measure(packet.size) if self.measure is not None else self.samples
             return Fraction(samples, self.sample_rate) if samples > 0 and self.sample_rate > 0 else None
         if self.kind != "video":
             return None

@@ -1,16 +1,17 @@
-"""MPEG-4 part 2: the video object layer (ISO/IEC 14496-2, 6.2.2 and 6.2.3), and H.263's picture header (ITU-T H.263, 5.1)."""
+"""MPEG-4 part 2: the video object layer (ISO/IEC 14496-2, 6.2.2, 6.2.3); H.263's picture header (ITU-T H.263, 5.1)."""
 
 from fractions import Fraction
 
 from memx.formats.video.codecs.bits import Bits
 from memx.formats.video.codecs.picture import PictureFormat
 
-_PROFILES = (
+_PROFILE_NAMES = (
     "Simple Profile|Simple Scalable Profile|Core Profile|Main Profile|N-bit Profile|Scalable Texture Profile|"
     "Simple Face Animation Profile|Basic Animated Texture Profile|Hybrid Profile|Advanced Real Time Simple Profile|"
     "Code Scalable Profile|Advanced Coding Profile|Advanced Core Profile|Advanced Scalable Texture Profile|"
     "Simple Studio Profile|Advanced Simple Profile"
-).split("|")
+)
+_PROFILES = _PROFILE_NAMES.split("|")
 _ASPECTS = ((0, 1), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33))
 _EXTENDED = 15
 _SIMPLE, _ADVANCED_SIMPLE = 1, 17
@@ -54,7 +55,7 @@ def _layer(bits: Bits, found: PictureFormat) -> PictureFormat | None:
     shape = bits.take(2)
     if shape == 3 and version != 1:
         bits.skip(4)
-    if shape != 0 or kind == 0 and version > 5:
+    if shape != 0 or (kind == 0 and version > 5):
         return None
     bits.skip(1)
     resolution = bits.take(16)
@@ -63,6 +64,8 @@ def _layer(bits: Bits, found: PictureFormat) -> PictureFormat | None:
         step = bits.take(max(1, (resolution - 1).bit_length() if resolution > 1 else 1))
         if resolution and step:
             found.frame_rate = Fraction(resolution, step)
+    elif resolution:  # pictures may come at every tick
+        found.frame_rate = Fraction(resolution)
     bits.skip(1)
     found.width = bits.take(13)
     bits.skip(1)

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile
 from memx.formats.video.packets import NotKnown
-from memx.sources import Source
+from memx.formats.video.window import Window
 
 VOID, CRC = 0xEC, 0xBF
-_BLOCK = 1 << 12
 _MOST_DEPTH = 16
 _MOST_BYTES = 1 << 20
 """Binary values longer than this are left where they are."""
@@ -41,26 +40,6 @@ class Field(NamedTuple):
     """`uint`, `sint`, `float`, `text`, `bytes`, `place` (never read) or `master`."""
     fields: "Mapping[int, Field] | None" = None
     many: bool = False
-
-
-class Window:
-    """The bytes of a source, through one cached block: headers are small and lie together."""
-
-    def __init__(self, source: Source) -> None:
-        self.size = source.size or 0
-        self._source = source
-        self._start = 0
-        self._data = b""
-
-    def read(self, at: int, length: int) -> bytes:
-        """The `length` bytes at `at`, fewer where the file ends."""
-        begin = at - self._start
-        if begin < 0 or begin + length > len(self._data):
-            if length > _BLOCK:
-                return self._source.read_at(at, length)
-            self._start, begin = at, 0
-            self._data = self._source.read_at(at, _BLOCK)
-        return self._data[begin : begin + length]
 
 
 def identifier(data: bytes, at: int = 0) -> tuple[int, int]:

@@ -7,8 +7,9 @@ from typing import Any
 from memx.errors import CorruptFile
 from memx.formats.base import fault
 from memx.formats.video.matroska import elements
-from memx.formats.video.matroska.ebml import Element, Field, Headers, Window, element
+from memx.formats.video.matroska.ebml import Element, Field, Headers, element
 from memx.formats.video.packets import NotKnown
+from memx.formats.video.window import Window
 from memx.records import Record
 from memx.sources import Source
 

@@ -66,7 +66,7 @@ class Made:
     parsed: bool = False
     decoded: int = 0
     tag: bytes = b""
-    sample_bits: int = 0
+    measure: Callable[[int], int] | None = None
     decoding_times: bool = False
 
 
@@ -171,7 +171,7 @@ def _sound(name: str, private: bytes, entry: dict[str, Any], first: First) -> tu
     codec, samples_as = _PCM[name, depth]
     coding = Coding(codec, sample_rate=int(rate), channels=channels, sample_fmt=samples_as, intra_only=True)
     coding.bit_rate = int(rate) * channels * depth or None
-    return None, False, Made(coding, sample_bits=depth * channels)
+    return None, False, Made(coding, measure=lambda size: 8 * size // (depth * channels) if channels else 0)
 
 
 def _mpeg_audio(name: str, entry: dict[str, Any], first: First) -> tuple[Look | None, bool, Made]:

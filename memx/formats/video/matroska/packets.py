@@ -1,7 +1,6 @@
 """Packets from blocks: what FFmpeg's demuxer makes of each (RFC 9559, 10), and the record of it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
@@ -118,18 +117,3 @@ class Demuxer:
         rate, base = track.seen.coding.sample_rate, track.seen.clock.base
         if result > 0 and rate:
             packet.duration = result * base.denominator // (rate * base.numerator)
-
-
-def record(packet: Packet) -> Record:
-    """The `packet` record."""
-    made: dict[str, Any] = {
-        "type": "packet",
-        "stream_index": packet.stream,
-        "pts": None if packet.pts == NO_TIME else packet.pts,
-        "dts": None if packet.dts == NO_TIME else packet.dts,
-        "duration": packet.duration or None,
-        "size": packet.size,
-        "pos": packet.pos,
-        "keyframe": packet.key,
-    }
-    return made

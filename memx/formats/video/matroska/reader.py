@@ -5,13 +5,13 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Tags, stream_record
+from memx.formats.video.assembly import Tags, packet_record, stream_record
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.extent import cut_off
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
 from memx.formats.video.matroska.header import HeaderReader, Segment
-from memx.formats.video.matroska.packets import Demuxer, record
+from memx.formats.video.matroska.packets import Demuxer
 from memx.formats.video.matroska.tags import Chapter, chapters, close_chapters, distribute, file_tags
 from memx.formats.video.matroska.tracks import FIRST_BYTES, Attachment, Track, attachment_of, track_of
 from memx.formats.video.packets import NotKnown
@@ -93,10 +93,10 @@ class MatroskaStreamReader(StreamReader):
     def _all_packets(self) -> Iterator[Record]:
         queue, faults = self._demuxer.queue, self._demuxer.faults
         for packet in queue:
-            yield record(packet)
+            yield packet_record(packet)
         queue.clear()
         for packet in self._packets:
-            yield record(packet)
+            yield packet_record(packet)
             if faults:
                 yield from faults
                 faults.clear()

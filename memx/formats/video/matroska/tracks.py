@@ -101,7 +101,7 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
     if kind == "video":
         _picture(track, entry.get("video", {}))
     elif kind == "audio":
-        clock.sample_rate, clock.sample_bits = made.coding.sample_rate, made.sample_bits
+        clock.sample_rate, clock.measure = made.coding.sample_rate, made.measure
         clock.skipped = track.shift
     return track
 

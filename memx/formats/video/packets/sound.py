@@ -52,7 +52,7 @@ def _aac_rate(bits: Bits) -> int:
 
 
 _XIPH_LAYOUTS = ("", "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
-_FLAC_LAYOUTS = ("", "mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+_FLAC_LAYOUTS = ("", "mono", "stereo", "3.0", "quad", "5.0(side)", "5.1(side)", "6.1", "7.1")
 
 
 def opus(data: bytes, channels: int) -> Coding:

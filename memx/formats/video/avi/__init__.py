@@ -1,0 +1,5 @@
+"""RIFF AVI, read by its structure."""
+
+from memx.formats.video.avi.reader import AviStreamReader
+
+__all__ = ["AviStreamReader"]

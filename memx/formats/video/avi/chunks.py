@@ -1,0 +1,129 @@
+"""The chunks of the media data: AVI RIFF File Reference, "The AVI 'movi' List"; headers are read, payload is not."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from memx.sources import Source
+
+HEAD = 16
+"""Bytes that hold the header of a chunk, and the first of what is in it."""
+_MOST_STEP = 1 << 12
+_SPARSE = 16
+_SCAN = 1 << 16
+_SKIPPED = (b"JUNK", b"idx1", b"indx")
+_HEADERS = re.compile(rb"(?=[0-9][0-9][\0-\x7f]{2}|LIST|JUNK|idx1|indx|ix[0-9][0-9])")
+_SURE = 5
+"""After so many chunks of one kind in a row, others behind damage are not believed."""
+
+
+class Chunk(NamedTuple):
+    """A chunk of a stream: its payload is `size` bytes at `begin`; `data` has what was read of it from `at` on."""
+
+    stream: int
+    size: int
+    begin: int
+    data: bytes
+    at: int
+
+
+class Chunks:
+    """The chunks of `count` streams, from `start` on, in lists or not, up to the end of the file."""
+
+    def __init__(self, source: Source, start: int, limit: int, count: int) -> None:
+        self._source = source
+        self._size = source.size or 0
+        self._limit = limit
+        self._position = start
+        self._count = count
+        self._data = b""
+        self._start = 0
+        self._step = 1 << 10
+        self._kinds: dict[int, bytes] = {}
+        self._in_a_row: dict[int, int] = {}
+
+    def payload(self, chunk: Chunk, length: int) -> bytes:
+        """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
+        length = min(length, chunk.size)
+        if chunk.at + length <= len(chunk.data) and chunk.begin + length <= self._size:
+            return chunk.data[chunk.at : chunk.at + length]
+        return self._source.read_at(chunk.begin, length)
+
+    def read(self, chunk: Chunk, at: int, length: int) -> bytes:
+        """`length` bytes of a chunk's payload from `at` on, fewer where the file ends."""
+        begin = chunk.at + at
+        if begin + length <= len(chunk.data) and chunk.begin + at + length <= self._size:
+            return chunk.data[begin : begin + length]
+        return self._source.read_at(chunk.begin + at, length)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        at, sure, count, kinds = self._position, True, self._count, self._kinds
+        while at + 8 <= self._size:
+            i = at - self._start
+            if i < 0 or i + HEAD > len(self._data):
+                self._load(at)
+                i = 0
+            data = self._data
+            kind, size = data[i : i + 4], int.from_bytes(data[i + 4 : i + 8], "little")
+            number = (kind[0] - 48) * 10 + kind[1] - 48 if 48 <= kind[0] < 58 and 48 <= kind[1] < 58 else -1
+            if 0 <= number < count and kind[2] < 128 and kind[3] < 128 and at + 7 + size <= self._limit:
+                suffix = kind[2:]
+                if suffix in (b"ix", b"pc") and (suffix == b"ix" or size <= 4 * 256 + 4):
+                    at += 8 + size
+                elif suffix == b"wc":
+                    at += 8 + 56
+                elif sure or suffix == kinds.get(number) or self._in_a_row.get(number, 0) < _SURE:
+                    self._note(number, suffix)
+                    yield Chunk(number, size, at + 8, data, i + 8)
+                    at += 8 + size
+                else:
+                    at, sure = self._resume(at + 1), False
+                    continue
+            elif kind == b"LIST":
+                at += 12
+            elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= self._limit:
+                at += 8 + size
+            else:
+                behind = self._resume(at + 1)
+                sure = behind == at + 1  # the byte that makes an odd length even
+                at = behind
+                continue
+            sure = True
+
+    def _is_index(self, kind: bytes) -> bool:
+        return kind[:2] == b"ix" and kind[2:].isdigit() and int(kind[2:]) < self._count
+
+    def _note(self, number: int, suffix: bytes) -> None:
+        if self._kinds.get(number) == suffix:
+            self._in_a_row[number] = self._in_a_row.get(number, 0) + 1
+        else:
+            self._kinds[number], self._in_a_row[number] = suffix, 0
+
+    def _load(self, at: int) -> None:
+        """Reads on at `at`: little, where the last read led far. Behind the end of the file there are noughts."""
+        apart = at - self._start
+        self._step = max(HEAD, min(_MOST_STEP, (3 * self._step + apart // _SPARSE) // 4))
+        data = self._source.read_at(at, self._step)
+        if at + len(data) >= self._size or len(data) < self._step:
+            data += bytes(HEAD)
+        self._data, self._start = data, at
+
+    def _resume(self, at: int) -> int:
+        """Where something that looks like the header of a chunk begins, from `at` on."""
+        first = True
+        while at < self._size:
+            data = self._bytes(at, HEAD) if first else self._source.read_at(at, _SCAN)
+            first = False
+            found = _HEADERS.search(data)
+            if found is not None and at + found.start() + 8 <= self._size:
+                return at + found.start()
+            if at + len(data) >= self._size:
+                break
+            at += max(1, len(data) - 3)
+        return self._size
+
+    def _bytes(self, at: int, length: int) -> bytes:
+        begin = at - self._start
+        if begin < 0 or begin + length > len(self._data):
+            return self._source.read_at(at, length)
+        return self._data[begin : begin + length]

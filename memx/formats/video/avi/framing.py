@@ -1,0 +1,149 @@
+"""MPEG audio that chunks part anywhere, put together in frames again, as FFmpeg's parser does.
+
+A frame gets the time of the chunk in which it begins, where none before it did (`ff_fetch_timestamp`,
+`mpegaudio_parse` of libavcodec). Only the headers of frames are read.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memx.formats.video.clock import NO_TIME
+from memx.formats.video.packets import mpegaudio
+
+_HEADER = 4
+_SYNC = re.compile(rb"\xff[\xe0-\xff]")
+_SCAN = 1 << 12
+_RING = 4
+"""So many chunks are remembered for their times."""
+
+
+class Piece(NamedTuple):
+    """A frame, or what stands for one: its bytes, the time and place of a chunk, and how far behind that it begins."""
+
+    size: int
+    time: int
+    pos: int | None
+    offset: int
+    samples: int
+
+
+@dataclass(slots=True)
+class _Known:
+    """A chunk: where it begins and ends in all that was parsed, its time, and where it lies."""
+
+    begin: int = 0
+    end: int = 0
+    time: int = NO_TIME
+    pos: int | None = None
+
+
+class Frames:
+    """Takes chunks, gives frames."""
+
+    def __init__(self) -> None:
+        self._ring = [_Known() for _ in range(_RING)]
+        self._latest = 0
+        self._at: int | None = None
+        self._frame, self._next = 0, 0
+        self._fetch = True
+        self._time, self._offset = NO_TIME, 0
+        self._pos: int | None = None
+        self._left = 0
+        self._pending = 0
+        self._tail = b""
+        self._header = 0
+        self._trust = 0
+        self.samples = 0
+        self.bit_rate = 0
+        """The mean of the frames."""
+
+    def feed(self, size: int, time: int, pos: int, read: Callable[[int, int], bytes]) -> Iterator[Piece]:
+        """The frames that end in a chunk of `size` bytes; `read` gives bytes of it: offset, length."""
+        if self._at is None:
+            self._at = self._next = pos
+        done = 0
+        while done < size:
+            left = size - done
+            if self._at + left != self._ring[self._latest].end:
+                self._latest = (self._latest + 1) % _RING
+                self._ring[self._latest] = _Known(self._at, self._at + left, time, pos)
+            self._fetch_time()
+            used, whole = self._parse(done, left, read)
+            if whole:
+                yield Piece(self._pending + used, self._time, self._pos, self._offset, self.samples)
+                self._pending = 0
+                self._frame, self._next, self._fetch = self._next, self._at + used, True
+            else:
+                self._pending += used
+            self._at += used
+            done += used
+
+    def flush(self) -> Iterator[Piece]:
+        """What is left of a frame at the end."""
+        if self._pending:
+            self._fetch_time()
+            yield Piece(self._pending, self._time, self._pos, self._offset, self.samples)
+            self._pending = 0
+
+    def _fetch_time(self) -> None:
+        if not self._fetch or self._at is None:
+            return
+        self._fetch = False
+        self._time, self._pos, self._offset = NO_TIME, None, 0
+        for known in self._ring:
+            begins = self._frame < known.begin or (not self._frame and not self._next)
+            if self._at >= known.begin and begins and known.end:
+                self._time, self._pos, self._offset = known.time, known.pos, self._next - known.begin
+                if self._at < known.end:
+                    break
+
+    def _parse(self, begin: int, left: int, read: Callable[[int, int], bytes]) -> tuple[int, bool]:
+        """How many bytes are used, and whether a frame ends with them."""
+        at = 0
+        while at < left:
+            if self._left:
+                step = min(left - at, self._left)
+                at += step
+                self._left -= step
+                self._tail = b""
+                if not self._left:
+                    return at, True
+            else:
+                at = self._search(begin, at, left, read)
+        return at, False
+
+    def _search(self, begin: int, at: int, left: int, read: Callable[[int, int], bytes]) -> int:
+        """Looks for the header of a frame from `at` on; where it ends, or the chunk does."""
+        wanted = _HEADER - len(self._tail)
+        while at < left:
+            data = self._tail + read(begin + at, min(left - at, wanted))
+            base = at - len(self._tail)
+            for match in _SYNC.finditer(data):
+                start = match.start()
+                header = data[start : start + _HEADER]
+                found = mpegaudio.frame(int.from_bytes(header, "big")) if len(header) == _HEADER else None
+                if found is not None:
+                    end = base + start + _HEADER
+                    self._take(int.from_bytes(header, "big"), found, strange=end > _HEADER)
+                    self._tail = b""
+                    return end
+            at = base + len(data)
+            self._tail = data[-(_HEADER - 1) :]
+            if at > _HEADER:
+                self._trust = -2
+            wanted = _SCAN
+        return at
+
+    def _take(self, header: int, found: mpegaudio.Frame, *, strange: bool) -> None:
+        if strange:
+            self._trust = -2
+        if self._header and (header ^ self._header) & mpegaudio.SAME:
+            self._trust = -3
+        self._header = header
+        self._trust += 1
+        self._left = found.size - _HEADER
+        if self._trust > 0:
+            self.samples = found.samples
+            self.bit_rate += int((found.bit_rate - self.bit_rate) / self._trust)

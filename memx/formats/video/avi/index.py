@@ -1,0 +1,258 @@
+"""Indexes of AVI files: `idx1` (AVI RIFF File Reference, "AVI Index Entries"), and OpenDML AVI 1.02, 4.0.
+
+An index is never held: it is walked in windows, as often as it is asked for.
+"""
+
+import heapq
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from memx.formats.video.packets import NotKnown
+from memx.sources import Source
+
+_WINDOW = 1 << 14
+_ENTRY = struct.Struct("<4sIII")
+_SUPER = struct.Struct("<QII")
+_FIELD = struct.Struct("<II")
+_IS_KEY = 0x10
+_MOST_CHUNKS = 1 << 16
+"""Standard indexes that a super index may lead to."""
+_TWO_SECONDS = 2
+_MOST_BUFFER = 8 * 8 << 20
+"""Bits that streams may lie apart, by their bit rates."""
+
+
+class Entry(NamedTuple):
+    """A chunk that an index knows: `time` counts what the stream counts (see `Counter`)."""
+
+    stream: int
+    pos: int
+    size: int
+    key: bool
+    time: int
+
+
+@dataclass(slots=True)
+class Counter:
+    """How a stream counts its chunks: by their bytes, by blocks of sound, or one by one."""
+
+    sample_size: int
+    block: int
+    start: int = 0
+
+    def length(self, size: int) -> int:
+        """How far a chunk of `size` bytes leads."""
+        if self.sample_size:
+            return size
+        return -(-size // self.block) if self.block else 1
+
+
+class Index:
+    """An index of the streams, each with its `counters`."""
+
+    def __init__(self, source: Source, counters: list[Counter]) -> None:
+        self._source = source
+        self._counters = counters
+        self.repeats = False
+        """Whether a chunk is named twice in a row: then they are not read one behind the other."""
+
+    def entries(self, stream: int | None = None) -> Iterator[Entry]:
+        """The entries of one stream, or of all, in the order of the file."""
+        raise NotImplementedError
+
+
+class OldIndex(Index):
+    """`idx1`, whose entries begin at `at`; `shift` is what is to be added to their offsets."""
+
+    def __init__(self, source: Source, counters: list[Counter], at: int, count: int) -> None:
+        super().__init__(source, counters)
+        self._at = at
+        self._count = min(count, ((source.size or 0) - at) // _ENTRY.size)
+        self.shift = 0
+
+    def first(self) -> int | None:
+        """The offset in the first entry of a stream that is no palette, as it stands there."""
+        for kind, _, pos, _ in self._raw():
+            if _number(kind) < len(self._counters) and kind[2:] != b"pc":
+                return pos
+        return None
+
+    def entries(self, stream: int | None = None) -> Iterator[Entry]:
+        counters, shift = self._counters, self.shift
+        times = [counter.start for counter in counters]
+        lengths = [counter.length for counter in counters]
+        last = -1
+        for kind, flags, pos, size in self._raw():
+            number = (kind[0] - 48) * 10 + kind[1] - 48
+            if not 0 <= number < len(times) or kind[2:] == b"pc":
+                continue
+            if pos == last:
+                self.repeats = True
+            elif size and stream in (None, number):
+                yield Entry(number, pos + shift, size, bool(flags & _IS_KEY), times[number])
+            times[number] += lengths[number](size)
+            last = pos
+
+    def _raw(self) -> Iterator[tuple[bytes, int, int, int]]:
+        at, left = self._at, self._count
+        while left > 0:
+            data = self._source.read_at(at, min(left, _WINDOW // _ENTRY.size) * _ENTRY.size)
+            whole = len(data) // _ENTRY.size * _ENTRY.size
+            if not whole:
+                return
+            yield from _ENTRY.iter_unpack(data[:whole])
+            at, left = at + whole, left - whole // _ENTRY.size
+
+
+class OpenIndex(Index):
+    """Super indexes, whose bodies begin at `places`, by stream; or standard indexes in their stead."""
+
+    def __init__(self, source: Source, counters: list[Counter], places: dict[int, int]) -> None:
+        super().__init__(source, counters)
+        self._places = places
+
+    def entries(self, stream: int | None = None) -> Iterator[Entry]:
+        if stream is not None:
+            return self._of(stream)
+        return heapq.merge(*map(self._of, self._places), key=lambda entry: entry.pos)
+
+    def _of(self, stream: int) -> Iterator[Entry]:
+        if stream not in self._places:
+            return
+        counter, time, last = self._counters[stream], self._counters[stream].start, -1
+        for pos, size, key in self._chunks(stream):
+            if pos == last:
+                self.repeats = True
+            elif size:
+                yield Entry(stream, pos, size, key, time)
+            time += counter.length(size)
+            last = pos
+
+    def _chunks(self, stream: int) -> Iterator[tuple[int, int, bool]]:
+        """Offset, size and key of each entry."""
+        at = self._places[stream]
+        width, kind, count = self._head(at, stream)
+        if kind == 1:
+            yield from self._standard(at, stream)
+            return
+        if width != 4:
+            raise NotKnown("a super index of an unusual kind")
+        for number in range(min(count, _MOST_CHUNKS)):
+            data = self._source.read_at(at + 24 + _SUPER.size * number, _SUPER.size)
+            if len(data) < _SUPER.size:
+                return
+            offset, _, _ = _SUPER.unpack(data)
+            if self._head(offset + 8, stream)[1] != 1:
+                raise NotKnown("super indexes in super indexes")
+            yield from self._standard(offset + 8, stream)
+
+    def _head(self, at: int, stream: int) -> tuple[int, int, int]:
+        """Words an entry, kind and number of entries of the index whose body is at `at`."""
+        data = self._source.read_at(at, 24)
+        if len(data) < 24:
+            raise NotKnown("an index beyond the end of the file")
+        width, below, kind, count, name = struct.unpack("<HBBI4s", data[:12])
+        if below or kind > 1 or count >> 31 or _number(name) != stream or (kind and width != 2):
+            raise NotKnown("an index of an unusual kind")
+        return width, kind, count
+
+    def _standard(self, at: int, stream: int) -> Iterator[tuple[int, int, bool]]:
+        _, _, count = self._head(at, stream)
+        base = int.from_bytes(self._source.read_at(at + 12, 8), "little")
+        if base >= (self._source.size or 0):
+            raise NotKnown("an index of chunks beyond the end of the file")
+        at += 24
+        while count > 0:
+            data = self._source.read_at(at, min(count, _WINDOW // _FIELD.size) * _FIELD.size)
+            whole = len(data) // _FIELD.size * _FIELD.size
+            if not whole:
+                raise NotKnown("an index beyond the end of the file")
+            for offset, size in _FIELD.iter_unpack(data[:whole]):
+                pos = base + offset - 8
+                if pos == base - 8:
+                    self.repeats = True
+                yield pos, size & 0x7FFFFFFF, not size >> 31
+            at, count = at + whole, count - whole // _FIELD.size
+
+
+def _number(name: bytes) -> int:
+    """The stream that a chunk's name begins with; a large number where it names none."""
+    return (name[0] - 48) * 10 + name[1] - 48 if name[:2].isdigit() else 1 << 16
+
+
+@dataclass(slots=True)
+class Summary:
+    """What an index says of a stream."""
+
+    count: int = 0
+    size: int = 0
+    """Bytes of all chunks."""
+    first: Entry | None = None
+    second: Entry | None = None
+    last: Entry | None = None
+
+
+@dataclass(slots=True)
+class Survey:
+    """What an index says of all streams; `apart` is whether they are not interleaved."""
+
+    streams: list[Summary] = field(default_factory=list)
+    keys: bool = False
+    """Whether there is any key frame."""
+    apart: bool = False
+
+
+def survey(index: Index, ticks: list[float], bit_rates: list[int]) -> Survey:
+    """One walk through an index. `ticks` are the seconds of a unit of each stream, as its entries count.
+
+    NotKnown where entries do not stand in the order of the file.
+    """
+    found = Survey([Summary() for _ in ticks])
+    latest = [-1.0] * len(ticks)
+    pos = -1
+    for entry in index.entries():
+        if entry.pos < pos:
+            raise NotKnown("an index in another order than its chunks")
+        pos = entry.pos
+        number = entry.stream
+        one = found.streams[number]
+        time = entry.time * ticks[number]
+        if not found.apart:
+            for other, before in enumerate(latest):
+                apart = before - time
+                if apart > 0 and (apart > _TWO_SECONDS or apart * bit_rates[other] > _MOST_BUFFER):
+                    found.apart = True
+        latest[number] = time
+        if one.first is None:
+            one.first = entry
+        elif one.second is None:
+            one.second = entry
+        one.last = entry
+        one.count += 1
+        one.size += entry.size
+        found.keys = found.keys or entry.key
+    found.apart = found.apart or index.repeats
+    return found
+
+
+class KeyFrames:
+    """Whether the chunks of a stream are key frames, asked in their order."""
+
+    def __init__(self, index: Index | None, stream: int, *, first_is_key: bool, last: Entry | None) -> None:
+        self._entries = iter(()) if index is None else index.entries(stream)
+        self._entry = next(self._entries, None)
+        self._first = self._entry if first_is_key else None
+        self._last = last
+
+    def look(self, time: int) -> tuple[bool, bool]:
+        """Whether the chunk that begins at `time` is a key frame, and whether it is the last one that is known."""
+        while self._entry is not None and self._entry.time < time:
+            self._entry = next(self._entries, None)
+        entry = self._entry
+        if entry is None:
+            return True, True  # FFmpeg adds what is missing, and takes it for a key frame
+        if entry.time != time:
+            return False, False
+        return entry.key or entry is self._first, entry == self._last

@@ -1,0 +1,216 @@
+"""RIFF AVI and OpenDML AVI read by their structure: no payload but the first bytes of packets, no library."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+from memx.errors import CorruptFile, TruncatedFile
+from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.video.assembly import packet_record, stream_record
+from memx.formats.video.avi.apart import Apart
+from memx.formats.video.avi.chunks import Chunks
+from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
+from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
+from memx.formats.video.avi.packets import Demuxer
+from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
+from memx.formats.video.clock import NO_TIME, Packet, rescale
+from memx.formats.video.extent import cut_off
+from memx.formats.video.packets import NotKnown
+from memx.formats.video.probe import Presentation, estimate, probe
+from memx.formats.video.window import Window
+from memx.records import Record
+
+CONTAINER = "avi"
+_SECOND = 1_000_000
+_MOST_CHUNKS = 1 << 12
+"""The first packet of a stream is looked for in so many chunks, and an index behind so many."""
+_NEAR = 500
+"""Offsets in an old index that lie closer than this before the first packet count from elsewhere."""
+
+
+class AviStreamReader(StreamReader):
+    """`stream` and `packet` records, as `memx.formats.video.library` gives them.
+
+    - The media data are walked chunk by chunk, of which only headers and first bytes are read; indexes are walked
+      beside them in windows, for key frames, and before them once, for bit rates.
+    - A file that ends early gives its packets up to there, and TruncatedFile.
+    """
+
+    format = "video"
+    access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
+
+    def open(self) -> dict[str, Any]:
+        """Reads the headers; the `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate`, `tags`.
+
+        Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
+        CorruptFile or TruncatedFile.
+        """
+        try:
+            return self._open()
+        except NotKnown as exc:
+            raise BelongsTo("video") from exc
+        except CorruptFile as exc:
+            raise cut_off(self.source, "avi") or exc from exc
+
+    def _open(self) -> dict[str, Any]:
+        self._window = Window(self.source)
+        headers = HeaderReader(self._window, self.options.max_value_bytes).read()
+        kinds = [header.kind for header in headers.streams]
+        if self.options.format is None and b"vids" not in kinds and b"auds" in kinds:
+            raise BelongsTo("audio")
+        if not kinds:
+            raise CorruptFile("there are no streams", offset=headers.movi)
+        size = self.source.size or 0
+        self._limit = size if size >= headers.riff_end else headers.riff_end if headers.riff_end != 8 else 1 << 62
+        self._firsts: dict[int, bytes] | None = None
+        self._headers = headers
+        streams = [stream_of(header, number, self._first) for number, header in enumerate(headers.streams)]
+        if size < headers.riff_end:
+            for stream in streams:
+                if stream.seen.duration > 0:
+                    stream.seen.duration = rescale(stream.seen.duration * size, _part(headers.riff_end))
+        index = self._index(headers, streams)
+        found = self._survey(index, streams, size)
+        self._streams = streams
+        chunks: Chunks | Apart = self._chunks(headers)
+        if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
+            chunks = Apart(self.source, index, found, streams)
+        self._demuxer = Demuxer(chunks, streams, _key_frames(index, found, streams), size)
+        self._packets = self._demuxer.packets()
+        seen = [stream.seen for stream in streams]
+        probe(seen, self._packets, self._demuxer.queue)
+        shown = Presentation()
+        estimate(seen, shown, size, headers.movi)
+        return {
+            "container": CONTAINER,
+            "start_time_s": None if shown.start == NO_TIME else shown.start / _SECOND,
+            "duration_s": None if shown.duration == NO_TIME else shown.duration / _SECOND,
+            "bit_rate": shown.bit_rate or None,
+            "tags": dict(headers.tags),
+        }
+
+    def records(self) -> Iterator[Record]:
+        for stream in self._streams:
+            yield stream_record(stream.index, stream.seen, stream.shown)
+        yield from self._all_packets()
+        size = self.source.size or 0
+        if self._demuxer.cut:
+            raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
+        cut = cut_off(self.source, "avi")
+        if cut is not None:
+            raise cut
+
+    def _all_packets(self) -> Iterator[Record]:
+        queue = self._demuxer.queue
+        for packet in queue:
+            yield _record(packet, corrupt=self._demuxer.cut and packet is queue[-1])
+        queue.clear()
+        for packet in self._packets:
+            yield _record(packet, corrupt=self._demuxer.cut)
+
+    def _chunks(self, headers: Headers) -> Chunks:
+        return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams))
+
+    def _first(self, number: int) -> bytes | None:
+        """The first bytes of the first packet of a stream."""
+        if self._firsts is None:
+            self._firsts, chunks = {}, self._chunks(self._headers)
+            for count, found in enumerate(chunks):
+                if found.size and found.stream not in self._firsts:
+                    self._firsts[found.stream] = chunks.payload(found, FIRST_BYTES)
+                if len(self._firsts) == len(self._headers.streams) or count > _MOST_CHUNKS:
+                    break
+        return self._firsts.get(number)
+
+    def _index(self, headers: Headers, streams: list[Stream]) -> Index | None:
+        """The index that FFmpeg would load."""
+        counters = [stream.counter for stream in streams]
+        places = {number: header.index for number, header in enumerate(headers.streams) if header.index is not None}
+        if places:
+            return OpenIndex(self.source, counters, places)
+        at, found = headers.movi_end, None
+        for _ in range(_MOST_CHUNKS):
+            kind, size = chunk(self._window, at)
+            if not kind:
+                break
+            if kind == b"idx1" and found is None:
+                found = OldIndex(self.source, counters, at + 8, size // 16)
+            elif kind == b"LIST" and size >= 4:
+                if self._window.read(at + 8, 4) == b"INFO":
+                    read_info(self._window, at + 12, at + 8 + size, headers.tags, self.options.max_value_bytes)
+            elif found is not None:
+                break
+            at += 8 + size + (size & 1)
+        if found is not None:
+            self._shift(headers, found)
+        return found
+
+    def _shift(self, headers: Headers, index: OldIndex) -> None:
+        """Old indexes count offsets from the list, or from the file: the first packet tells."""
+        first = next(iter(self._chunks(headers)), None)
+        named = index.first()
+        if first is not None and named is not None:
+            begin = first.begin - 8
+            if headers.movi + 4 != named or named + _NEAR > begin:
+                index.shift = begin - named
+
+    def _survey(self, index: Index | None, streams: list[Stream], size: int) -> Survey:
+        if index is None:
+            return Survey()
+        ticks = [float(s.seen.clock.base) / max(1, s.counter.sample_size) for s in streams]
+        found = survey(index, ticks, [stream.bit_rate for stream in streams])
+        found.apart = found.apart or self._begins_late(found)
+        _measure(found, streams, size)
+        return found
+
+    def _begins_late(self, found: Survey) -> bool:
+        """Whether a stream begins where another has ended, or chunks lie in each other (`guess_ni_flag`)."""
+        begins, ends = [0], []
+        for one in found.streams:
+            if one.first is None or one.last is None:
+                continue
+            kind, length = chunk(self._window, one.first.pos)
+            own = one.second is not None and kind[:2] == b"%02d" % one.first.stream
+            if own and one.second is not None and one.first.pos + length > one.second.pos:
+                return True
+            if own and length == one.first.size + 8:
+                return True
+            begins.append(one.first.pos)
+            ends.append(one.last.pos)
+        return bool(ends) and max(begins) > min(ends)
+
+
+def _measure(found: Survey, streams: list[Stream], size: int) -> None:
+    """Bit rates by the index, where it is of the whole file (`calculate_bitrate`)."""
+    last = max((one.last.pos for one in found.streams if one.last is not None), default=0)
+    total = sum(one.size for one in found.streams)
+    if last < rescale(size * 9, _part(10)) or total * 9 // 10 > last or total < last * 9 // 10:
+        return
+    for one, stream in zip(found.streams, streams, strict=True):
+        if one.count < 2 or stream.bit_rate > 0 or one.first is None or one.last is None:
+            continue
+        duration = one.last.time - one.first.time
+        if duration > 0:
+            rate = rescale(8 * one.size, 1 / (duration * stream.seen.clock.base))
+            stream.bit_rate, stream.seen.coding.bit_rate = rate, rate or None
+
+
+def _key_frames(index: Index | None, found: Survey, streams: list[Stream]) -> dict[int, KeyFrames]:
+    keys = {}
+    for stream in streams:
+        # where a parser looks at each packet, it has the last word
+        if stream.seen.clock.kind == "video" and not stream.seen.clock.parsed:
+            last = found.streams[stream.index].last if found.streams else None
+            keys[stream.index] = KeyFrames(index, stream.index, first_is_key=not found.keys, last=last)
+    return keys
+
+
+def _record(packet: Packet, *, corrupt: bool) -> Record:
+    made = packet_record(packet)
+    if corrupt:
+        made["corrupt"] = True
+    return made
+
+
+def _part(number: int) -> Fraction:
+    return Fraction(1, number)
