@@ -65,7 +65,7 @@ class Extraction(Stream):
         (record,) = self.records()
         return record
 
-    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record]:
+    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
         self._predict(row, source)
         return super()._from_here(row, source, copy)
 

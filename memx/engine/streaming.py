@@ -35,6 +35,7 @@ class Stream:
         self._origin = origin
         self._meter = Meter()
         self._session: Session | None = None
+        self._in_blocks = False
         if self.options.format not in (None, *format_names()):
             raise UsageError(f"there is no format {self.options.format!r}: choose from {', '.join(format_names())}")
 
@@ -66,6 +67,7 @@ class Stream:
 
     def lines(self) -> Generator[bytes]:
         """The records as JSON: one or several whole lines at a time, each with its newline."""
+        self._in_blocks = True
         given, last, parts = 0, b"", self._parts()
         try:
             for part in parts:
@@ -107,10 +109,10 @@ class Stream:
                         row = by_key(direction.key)
                 yield from self._from_worker(row, source, copy)
 
-    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record]:
+    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
         self._session = Session(copy, row, self.options, spooled=copy is not source)
         for record in self._told(self._session):
-            if record["type"] == self._last:
+            if not isinstance(record, bytes) and record["type"] == self._last:
                 self._ended(record)
             yield record
 
@@ -143,9 +145,9 @@ class Stream:
         allowance = None if budget is None else budget - resident()
         return Job(path, source.path, spooled, row, self.options, allowance)
 
-    def _told(self, session: Session) -> Iterator[Record]:
+    def _told(self, session: Session) -> Iterator[Record | bytes]:
         """What of `session` leaves memx."""
-        return iter(session)
+        return session.blocks() if self._in_blocks else iter(session)
 
     def _ended(self, record: Record) -> None:
         """This was the last record."""

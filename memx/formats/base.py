@@ -95,6 +95,10 @@ class StreamReader(ABC):
     def records(self) -> Iterator[Record]:
         """The records, in file order."""
 
+    def blocks(self) -> Iterator[Record | bytes]:
+        """The same records, some as blocks of whole lines of JSON: for readers that have a faster way to them."""
+        return self.records()
+
     def close(self) -> None:
         """Lets go of what `open` took, and of the source where the reader owns it. Closing twice is no error."""
         if self.owns_source and self._source is not None:

@@ -1,4 +1,7 @@
-"""H.264: the sequence parameter set in an AVC decoder configuration record (ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1)."""
+"""H.264: the sequence parameter set in an AVC decoder configuration record.
+
+ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1.
+"""
 
 from fractions import Fraction
 

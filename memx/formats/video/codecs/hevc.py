@@ -1,4 +1,7 @@
-"""H.265: the sequence parameter set in an HEVC decoder configuration record (ISO/IEC 14496-15, 8.3.3.1; ITU-T H.265, 7.3.2.2)."""
+"""H.265: the sequence parameter set in an HEVC decoder configuration record.
+
+ISO/IEC 14496-15, 8.3.3.1; ITU-T H.265, 7.3.2.2.
+"""
 
 from fractions import Fraction
 

@@ -10,12 +10,14 @@ from typing import NamedTuple, Protocol
 
 from memx.errors import CorruptFile, TruncatedFile
 
-_SHIFT = 12
+_SHIFT = 10
 _BLOCK = 1 << _SHIFT
 _BLOCKS = 64
-"""So many blocks of 4 KiB are kept; boxes lie close together, media data between them is never read."""
+"""So many blocks of 1 KiB are kept; boxes lie close together, media data between them is never read."""
 _WINDOW = 1 << 16
 """Bytes of a table that are in memory at once."""
+_KEPT = 1 << 22
+"""Bytes of tables, the first ones read, that are kept for the second time they are walked."""
 _MOST_BOXES = 1 << 20
 """Boxes that one parent may hold, and that one walk may meet: more is an attack."""
 
@@ -62,6 +64,8 @@ class Space:
         self.end = source.size or 0
         self._source = source
         self._blocks: dict[int, bytes] = {}
+        self._windows: dict[tuple[int, int], bytes] = {}
+        self._room = _KEPT
 
     def read(self, at: int, length: int) -> bytes:
         """Exactly `length` bytes from `at`. Raises TruncatedFile where the file ends before."""
@@ -98,7 +102,7 @@ class Space:
         while count > 0:
             here = min(count, whole)
             length = here * width
-            data = self._source.read_at(at, min(length, max(0, self.end - at)))
+            data = self._window(at, min(length, max(0, self.end - at)))
             window = array(code, data[: len(data) // width * width])
             if byteorder == "little":
                 window.byteswap()
@@ -107,6 +111,17 @@ class Space:
                 raise TruncatedFile(f"the file ends at byte {self.end}, inside a table", offset=self.end)
             at += length
             count -= here
+
+    def _window(self, at: int, length: int) -> bytes:
+        if length <= _BLOCK:
+            return self.read(at, length)
+        data = self._windows.get((at, length))
+        if data is None:
+            data = self._source.read_at(at, length)
+            if length <= self._room:
+                self._room -= length
+                self._windows[at, length] = data
+        return data
 
     def _block(self, number: int) -> bytes:
         block = self._blocks.get(number)

@@ -33,14 +33,12 @@ def read_chapter_tracks(film: Film, limit: int) -> None:
 
 def _chapters(film: Film, track: Track, limit: int) -> None:
     before: tuple[int, int, int, int] | None = None
-    count = 0
-    for pos, start, size, *_ in film.shown(track):
+    for number, (pos, start, size, *_) in enumerate(film.shown(track)):
         if before is not None:
             _chapter(film, track, before, start, limit)
-        before = (count, pos, start, size)
-        count += 1
-        if count > _MOST_CHAPTERS:
+        if number >= _MOST_CHAPTERS:
             raise BelongsTo("video")
+        before = (number, pos, start, size)
     if before is not None:
         _chapter(film, track, before, track.duration, limit)
 

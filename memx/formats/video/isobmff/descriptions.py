@@ -10,6 +10,10 @@ from typing import ClassVar
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
+from memx.formats.video.isobmff.boxes import Box, Space, boxes
+from memx.formats.video.isobmff.metadata import mac_roman
+from memx.formats.video.isobmff.model import Movie, Track
+from memx.formats.video.isobmff.names import DATA, OBJECT_TYPES, PCM_BITS, SOUND, TEXT, VIDEO, four_characters
 from memx.formats.video.isobmff.sound import (
     AC3_CHANNELS,
     AC3_LAYOUTS,
@@ -19,10 +23,6 @@ from memx.formats.video.isobmff.sound import (
     LAYOUT_TAGS,
     aac,
 )
-from memx.formats.video.isobmff.boxes import Box, Space, boxes
-from memx.formats.video.isobmff.metadata import mac_roman
-from memx.formats.video.isobmff.model import Movie, Track
-from memx.formats.video.isobmff.names import DATA, OBJECT_TYPES, PCM_BITS, SOUND, TEXT, VIDEO, four_characters
 from memx.records import text
 
 _MOST_ENTRIES = 1024
@@ -31,8 +31,7 @@ _RATE_OF_CODE = {"amr_nb": 8000, "amr_wb": 16000}
 _LITTLE = {f"pcm_{kind}be": f"pcm_{kind}le" for kind in ("s16", "s24", "s32", "f32", "f64")}
 _OLD_PACKETS = {"mace3": (6, 2), "mace6": (6, 1), "adpcm_ima_qt": (64, 34), "gsm": (160, 33)}
 """Samples of a packet and its bytes a channel, of codecs older than the fields for them."""
-_PARSED = frozenset("ac3 eac3 mpeg1video vc1 vp8 vp9".split())
-_UNKNOWN = frozenset("dvaudio mpeg1video vc1".split())
+_UNKNOWN = frozenset(("dvaudio", "mpeg1video", "vc1"))
 """Codecs whose packets FFmpeg makes up of parts of samples."""
 _MIXED = frozenset((b"apcn", b"apch", b"dvpp", b"dvcp", b"jpeg"))
 """Formats beside which FFmpeg takes descriptions of others."""
@@ -141,7 +140,7 @@ class DescriptionReader:
         return min(at, entry.end)
 
     def _sound(self, space: Space, entry: Box) -> int:
-        """An audio sample entry (12.2.3) or QuickTime's sound description of version 0, 1 or 2; where its boxes begin."""
+        """An audio sample entry (12.2.3), or one of QuickTime's versions 0, 1 and 2; where its boxes begin."""
         track, at = self._track, entry.body + 20
         data = space.read(entry.body, min(56, max(0, entry.end - entry.body)))
         if len(data) < 20:
@@ -149,7 +148,7 @@ class DescriptionReader:
         version, vendor = int.from_bytes(data[:2], "big"), data[4:8]
         if not self._movie.isom:
             track.tags.put("vendor_id", four_characters(vendor))
-        track.channels, track.depth, compression = struct.unpack(">HHh", data[8:14])
+        track.channels, track.depth = struct.unpack(">HH", data[8:12])
         track.sample_rate = int.from_bytes(data[16:18], "big")
         if not self._movie.isom or self._movie.qt_compatible or (self._version == 0 and version > 0):
             if version == 1 and len(data) >= 36:
@@ -162,8 +161,6 @@ class DescriptionReader:
                 if entry.kind == b"lpcm":
                     track.codec = _linear(track.depth, flags)
                 at += 36
-            if track.codec in ("mp2", "mp3") and (version == 0 or (version == 1 and compression != -2)):
-                track.parsed = True
         if track.channels > 1 << 16:
             raise CorruptFile(f"there are said to be {track.channels} channels", offset=entry.at)
         self._plain_sound()
@@ -188,7 +185,7 @@ class DescriptionReader:
             track.sample_size = (bits >> 3) * track.channels
 
     def _data(self, space: Space, entry: Box) -> int:
-        """An entry that is neither picture, sound nor text; of time codes what they count (QuickTime, "Timecode Media")."""
+        """Neither picture, sound nor text; of time codes what they count (QuickTime, "Timecode Media")."""
         if entry.kind == b"tmcd" and entry.end - entry.body > 16:
             data = space.read(entry.body, min(256, entry.end - entry.body))
             flags, scale, duration = struct.unpack(">III", data[4:16])
@@ -204,9 +201,8 @@ class DescriptionReader:
             handler = self._HANDLERS.get(box.kind)
             if handler is not None:
                 handler(self, space, box)
-            elif box.kind in (b"sinf", b"schi", b"wave") and depth < 4:
-                if box.kind != b"wave" or box.size > 8:
-                    self._extensions(space, box, depth + 1)
+            elif depth < 4 and (box.kind in (b"sinf", b"schi") or (box.kind == b"wave" and box.size > 8)):
+                self._extensions(space, box, depth + 1)
 
     def _global(self, space: Space, box: Box) -> None:
         """A codec configuration record; the first one counts."""
@@ -386,7 +382,6 @@ class DescriptionReader:
             track.bytes_per_frame = track.bytes_per_frame or 35
         elif track.codec in ("mp2", "mp3"):
             track.kind = "audio"
-        track.parsed = track.parsed or track.codec in _PARSED
 
 
 def _tag(data: bytes, at: int) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ to edit.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from memx.formats.base import BelongsTo
 from memx.formats.video.isobmff.model import Movie, Track
@@ -16,9 +17,27 @@ from memx.formats.video.isobmff.times import rescale
 Entry = tuple[int, int, int, int, int, bool, bool]
 """A sample as it is shown: that of `tables`, its decoding time moved, and whether it is discarded."""
 
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Samples in a row: `entries`, or `samples` that are all shown, and moved by `shift`."""
+
+    entries: Iterator[Entry] | None
+    samples: Iterator[Sample] | None
+    shift: int
+
+    def __iter__(self) -> Iterator[Entry]:
+        if self.entries is not None:
+            yield from self.entries
+        for pos, dts, size, duration, offset, key in self.samples or ():
+            yield pos, dts + self.shift, size, duration, offset, key, False
+
+
 _MOST_TIME = (1 << 63) - 1
 _MOST_STEPS = 1 << 22
 """Samples that may be looked at to find the beginnings of edits, besides some for each sample of the track."""
+_FEW, _MOST_SHOWN = 8, 1 << 27
+"""More than a few edits may not show so many samples between them."""
 _FAR = 1 << 28
 """Samples that may be stepped over."""
 
@@ -58,8 +77,8 @@ class EditedSamples:
         self._stretches = self._plan()
 
     def __iter__(self) -> Iterator[Entry]:
-        for stretch in self._stretches:
-            yield from self._show(stretch)
+        for span in self.spans():
+            yield from span
 
     def _plan(self) -> list[Stretch]:
         track, end, empty = self._track, -self._shift, 0
@@ -81,6 +100,8 @@ class EditedSamples:
         track.start_time = empty
         track.duration = min(track.duration, end - begin)
         self._least -= empty
+        if len(found) > _FEW and len(found) * self._table.count > _MOST_SHOWN:
+            raise BelongsTo("video")
         if track.kind == "video" and self._least > 0:
             return [
                 replace(s, shift=None if s.shift is None else s.shift - self._least, at=s.at - self._least)
@@ -124,7 +145,7 @@ class EditedSamples:
         return after >= end and (key or self._track.kind == "audio") and not self._table.has_offsets
 
     def _closest(self, search: int) -> int:
-        """The last key frame that is decoded, and shown, at `search` or before; else the last sample; else the first."""
+        """The last key frame decoded, and shown, at `search` or before; else the last sample; else the first."""
         wanted = search - self._shift
         hint, known = self._known
         start = hint if wanted >= known else 0
@@ -164,17 +185,64 @@ class EditedSamples:
             yield current, duration if following is None else following[1] - current[1]
             current = following
 
-    def _show(self, stretch: Stretch) -> Iterator[Entry]:
-        """The entries of one edit."""
+    def spans(self) -> Iterator[Span]:
+        """The samples in their order; each span has to be used up before the next is asked for."""
+        for stretch in self._stretches:
+            walk = _Walk(self._track, self._table, stretch)
+            first, last = self._inside(stretch)
+            if stretch.shift is not None and last - first > _MANY:
+                yield Span(walk.entries(first), None, 0)
+                if not walk.ended:
+                    yield Span(None, walk.samples(last), stretch.shift)
+            yield Span(walk.entries(None), None, 0)
+
+    def _inside(self, stretch: Stretch) -> tuple[int, int]:
+        """Samples, from one to another, that are shown for certain, and do not end the edit."""
+        track, table = self._track, self._table
+        if table.in_chunks:
+            return 0, 0
+        first = table.decoded_before(stretch.begin - track.dts_shift - table.least_offset)
+        last = table.decoded_before(stretch.end - track.dts_shift - table.most_offset - table.most_duration)
+        return max(first, stretch.first), min(last, table.count - 1)
+
+
+_MANY = 256
+"""For fewer samples it does not pay to treat them apart."""
+
+
+class _Walk:
+    """The samples of one stretch, from its first one on."""
+
+    def __init__(self, track: Track, table: SampleTable, stretch: Stretch) -> None:
+        self.ended = False
+        self._track = track
+        self._table = table
+        self._stretch = stretch
+        self._rest = table.samples(stretch.first)
+        self._current = next(self._rest, None)
+        self._number = stretch.first
+
+    def samples(self, until: int) -> Iterator[Sample]:
+        """The samples up to number `until`, all of which are shown."""
+        if self._current is not None and self._number < until:
+            yield self._current
+            yield from islice(self._rest, until - self._number - 1)
+            self._current, self._number = next(self._rest, None), until
+
+    def entries(self, until: int | None) -> Iterator[Entry]:
+        """The samples up to number `until`, or up to the end of the edit, moved and marked."""
+        stretch, dts_shift = self._stretch, self._track.dts_shift
         begin, end, shift, partial = stretch.begin, stretch.end, stretch.shift, stretch.partial
-        sound, delayed = self._track.kind == "audio", self._table.has_offsets
-        dts_shift, once = self._track.dts_shift, not sound
-        for (pos, dts, size, duration, offset, key), step in self._stepped(stretch.first, end - begin):
+        sound = self._track.kind == "audio"
+        once = self._table.has_offsets and not sound
+        while self._current is not None and not self.ended and self._number != until:
+            pos, dts, size, duration, offset, key = self._current
+            self._current = following = next(self._rest, None)
+            self._number += 1
+            step = end - begin if following is None else following[1] - dts
             cts = dts + dts_shift + offset
             discarded = not begin <= cts < end and not (partial and cts < begin < cts + step)
             yield pos, stretch.at if shift is None else dts + shift, size, duration, offset, key, discarded
             if cts + step >= end and (key or sound):
-                if delayed and once:
-                    once = False  # pictures shown before this key frame may follow it
-                    continue
-                return
+                self.ended = not once
+                once = False  # pictures shown before this key frame may follow it

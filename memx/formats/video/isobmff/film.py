@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain, islice
 
-from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
 from memx.formats.video.isobmff.boxes import Box, Space, box_at, child
-from memx.formats.video.isobmff.edits import EditedSamples, Entry
-from memx.formats.video.isobmff.fragments import Index, TrackFragments, pauses, read_index, runs, sums
+from memx.formats.video.isobmff.edits import EditedSamples, Entry, Span
+from memx.formats.video.isobmff.fragments import Index, Run, TrackFragments, pauses, read_index, runs, sums
 from memx.formats.video.isobmff.model import Movie, Track
 from memx.formats.video.isobmff.movie import MovieReader
 from memx.formats.video.isobmff.tables import SampleTable, durations, sizes
@@ -21,6 +20,8 @@ from memx.formats.video.isobmff.times import frame_rate, reduced, rescale
 _MOST_BOXES = 1 << 24
 _FIRST = 99
 """So many frames of tables tell the rate of all, where their durations vary."""
+_KNOWN = 4
+"""So many fragments are kept, as parsed."""
 _PROBED = 22
 """So many frames of a fragmented track tell its rate."""
 
@@ -47,6 +48,7 @@ class Film:
         self._indexes: dict[int, Index] = {}
         self._complete = False
         self._times: dict[int, TrackFragments] = {}
+        self._known_runs: dict[int, list[Run]] = {}
         self._first_fragment = 0
         self._walk()
         if self.found_movie:
@@ -118,7 +120,7 @@ class Film:
         chunks, stts = (table.count if table is not None else 0 for table in (track.stco, track.stts))
         if not chunks and not stts:
             track.stsc = None
-        sized = track.sample_size or track.sizes is not None and track.sample_count
+        sized = track.sample_size or (track.sizes is not None and track.sample_count)
         if (chunks and not (stts and track.stsc and (track.sample_size or track.sample_count))) or (
             track.sample_count and not (chunks and sized)
         ):
@@ -129,7 +131,7 @@ class Film:
             return
         if not stts:
             self._advanced = False
-        table = SampleTable(track)
+        table = SampleTable(track, self.space.end)
         self._offset(track)
         if not table.count:
             return
@@ -186,30 +188,26 @@ class Film:
         if rate is not None:
             self.rates[track.index] = rate
 
-    def shown(self, track: Track) -> Iterator[Entry]:
-        """The samples of the tables of a track, its edit list applied."""
-        edited = self.edited.get(track.index)
+    def spans(self, track: Track) -> Iterator[Span]:
+        """The samples of the tables of a track, its edit list applied; each span has to be used up before the next."""
+        edited, table = self.edited.get(track.index), self.tables.get(track.index)
         if edited is not None:
-            return iter(edited)
-        table = self.tables.get(track.index)
-        if table is None:
-            return iter(())
-        moved = 0 if self._advanced or table.in_chunks else track.time_offset
-        if not moved:
-            return ((*sample, False) for sample in table.samples(0))
-        return (
-            (pos, dts - moved, size, duration, offset, key, False)
-            for pos, dts, size, duration, offset, key in table.samples(0)
-        )
+            yield from edited.spans()
+        elif table is not None:
+            moved = 0 if self._advanced or table.in_chunks else track.time_offset
+            yield Span(None, table.samples(0), -moved)
+
+    def shown(self, track: Track) -> Iterator[Entry]:
+        """The same, one by one."""
+        return chain.from_iterable(self.spans(track))
 
     def _sum_up(self, moof: Box) -> None:
         """Adds a fragment to what is known of its tracks."""
-        for run in runs(self.space, moof, self.movie):
+        for run in self._runs(moof):
             walked = self._times.get(run.track_id)
             if walked is None or not walked.takes(run):
                 continue
-            if not run.size and not run.fields[1]:
-                raise CorruptFile("samples of a fragment have no bytes", offset=moof.at)
+            walked.account(run, self.space.end)
             duration, size, early = sums(self.space, run)
             walked.index_time = self._index_time(walked.track, moof)
             walked.finish(run, walked.begin(run), duration)
@@ -220,6 +218,15 @@ class Film:
             track.fps_frames += run.count
             track.offsets = track.offsets or run.fields[3]
             track.pauses = track.pauses or pauses(self.space, run)
+
+    def _runs(self, moof: Box) -> list[Run]:
+        """The runs of a fragment; those of the last few are kept, for the other tracks."""
+        found = self._known_runs.get(moof.at)
+        if found is None:
+            if len(self._known_runs) >= _KNOWN:
+                del self._known_runs[next(iter(self._known_runs))]
+            found = self._known_runs[moof.at] = runs(self.space, moof, self.movie)
+        return found
 
     def _index_time(self, track: Track, moof: Box) -> int | None:
         index = self._indexes.get(track.id)
@@ -242,11 +249,17 @@ class Film:
                 if walked.takes(run):
                     if self._complete and run.fields[3]:
                         track.dts_shift = max(track.dts_shift, sums(space, run)[2])
+                    walked.account(run, space.end)
                     yield from walked.entries(space, run)
 
-    def entries(self, track: Track) -> Iterator[Entry]:
+    def all_spans(self, track: Track) -> Iterator[Span]:
         """All samples of a track."""
-        return chain(self.shown(track), self.fragmented(track)) if self.fragments else self.shown(track)
+        yield from self.spans(track)
+        yield Span(self.fragmented(track), None, 0)
+
+    def entries(self, track: Track) -> Iterator[Entry]:
+        """All samples of a track, one by one."""
+        return chain.from_iterable(self.all_spans(track))
 
     def steady(self, track: Track) -> bool:
         """Whether all samples of a track last as long, the last one too."""
@@ -264,8 +277,8 @@ class Film:
                 rate = frame_rate(first, track.time_scale)
                 if rate is not None:
                     self.rates[track.index] = rate
-        for track, rate in zip(self.movie.tracks, self.movie.bit_rates, strict=False):
-            track.bit_rate = rate or track.bit_rate
+        for track, bit_rate in zip(self.movie.tracks, self.movie.bit_rates, strict=False):
+            track.bit_rate = bit_rate or track.bit_rate
 
 
 def _total(track: Track, count: int | None = None) -> int:

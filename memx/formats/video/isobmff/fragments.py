@@ -1,12 +1,14 @@
-"""Movie fragments: `moof`, `traf`, `tfhd`, `tfdt`, `trun`, and the segment index `sidx` (ISO/IEC 14496-12, 8.8 and 8.16.3)."""
+"""Movie fragments: `moof`, `traf`, `tfhd`, `tfdt`, `trun`, and segment indexes: `sidx`.
+
+ISO/IEC 14496-12, 8.8 and 8.16.3.
+"""
 
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import NamedTuple
 
 from memx.errors import CorruptFile
 from memx.formats.video.isobmff.boxes import Box, Space, children
@@ -21,12 +23,15 @@ _PER_SAMPLE = (0x100, 0x200, 0x400, 0x800)
 _NOT_SYNC = 0x01010000
 """sample_is_non_sync_sample, and sample_depends_on of 1 (8.8.3.1): no key frame."""
 _MOST_RUNS = 1 << 16
+_OVERLAP = 64
+"""So many times over may samples without a table of sizes cover the file."""
 _MOST_REFERENCES = 1 << 16
 
 Entry = tuple[int, int, int, int, int, bool, bool]
 
 
-class Run(NamedTuple):
+@dataclass(slots=True)
+class Run:
     """A `trun` and what it inherits: so many samples in a row of one track."""
 
     track_id: int
@@ -54,20 +59,19 @@ class Run(NamedTuple):
 def runs(space: Space, moof: Box, movie: Movie) -> list[Run]:
     """The runs of a fragment, in their order. Raises CorruptFile where one belongs to no track that is declared."""
     found: list[Run] = []
-    implicit = moof.at
     for traf in children(space, moof):
         if traf.kind == b"traf":
-            implicit = _track_runs(space, moof, traf, movie, implicit, found)
+            _track_runs(space, moof, traf, movie, found)
     return found
 
 
-def _track_runs(space: Space, moof: Box, traf: Box, movie: Movie, implicit: int, found: list[Run]) -> int:
-    """Adds the runs of a `traf`; where the data of the next one begin that does not say so."""
+def _track_runs(space: Space, moof: Box, traf: Box, movie: Movie, found: list[Run]) -> None:
+    """Adds the runs of a `traf`."""
     header: tuple[int, int, TrackDefaults] | None = None
     decode_time, begins = None, True
     for box in children(space, traf):
         if box.kind == b"tfhd":
-            header = _track_header(space, box, moof, movie, implicit)
+            header = _track_header(space, box, moof, movie, found)
             decode_time, begins = None, True
         elif box.kind == b"tfdt" and box.size >= 8:
             long = space.number(box.body, 1) > 0 and box.size >= 12
@@ -80,12 +84,10 @@ def _track_runs(space: Space, moof: Box, traf: Box, movie: Movie, implicit: int,
             if len(found) >= _MOST_RUNS:
                 raise CorruptFile(f"a fragment has more than {_MOST_RUNS} runs", offset=box.at)
             found.append(run)
-            implicit = run.pos + total_size(space, run)
-    return implicit
 
 
 def _track_header(
-    space: Space, box: Box, moof: Box, movie: Movie, implicit: int
+    space: Space, box: Box, moof: Box, movie: Movie, before: list[Run]
 ) -> tuple[int, int, TrackDefaults] | None:
     """`tfhd`: the track, where its data begin, and what its samples have in common."""
     data = space.body(box, 40).ljust(40, b"\0")
@@ -93,9 +95,11 @@ def _track_header(
     declared = movie.defaults.get(track_id)
     if declared is None:
         return None
-    at, base = 8, moof.at if flags & _BASE_IS_MOOF else implicit
+    at, base = 8, moof.at
     if flags & _BASE:
         base, at = int.from_bytes(data[8:16], "big"), 16
+    elif before and not flags & _BASE_IS_MOOF:  # where the data of the run before end
+        base = before[-1].pos + total_size(space, before[-1])
     values = list(declared)
     for number, flag in enumerate((_DESCRIPTION, _DURATION, _SIZE, _FLAGS)):
         if flags & flag:
@@ -182,11 +186,19 @@ class TrackFragments:
         self.last: int | None = None
         """The decoding time of the last sample."""
         self._next: int | None = None
+        self._untold = 0
 
     def takes(self, run: Run) -> bool:
         """Whether the run is of this track, and of the description that counts."""
         track = self.track
         return run.track_id == track.id and (track.entry is None or run.description == track.entry + 1)
+
+    def account(self, run: Run, file_end: int) -> None:
+        """Raises CorruptFile where samples without a table of sizes have no bytes, or cover the file too often."""
+        if not run.fields[1]:
+            self._untold += run.count * run.size
+            if not run.size or self._untold > _OVERLAP * file_end:
+                raise CorruptFile("a fragment has more samples than the file can hold", offset=run.at)
 
     def begin(self, run: Run) -> int:
         """The decoding time of the first sample of a run."""
@@ -235,10 +247,10 @@ def _rows(space: Space, run: Run) -> Iterator[tuple[int, int, int, int]]:
         rows = len(window) // each
         durations = window[next(columns) :: each] if has_duration else repeat(run.duration, rows)
         lengths = window[next(columns) :: each] if has_size else repeat(run.size, rows)
-        flags = window[next(columns) :: each] if has_flags else repeat(run.sample_flags, rows)
+        flags: Iterable[int] = window[next(columns) :: each] if has_flags else repeat(run.sample_flags, rows)
         offsets = (_signed(value) for value in window[next(columns) :: each]) if has_offset else repeat(0, rows)
         if first_flags is not None and not has_flags:
-            flags = chain((first_flags,), repeat(run.sample_flags, max(0, rows - 1)))
+            flags = [first_flags, *repeat(run.sample_flags, max(0, rows - 1))]
         first_flags = None
         yield from zip(lengths, durations, offsets, flags, strict=False)
 
@@ -273,10 +285,10 @@ class Index:
 
     def merge(self, earlier: "Index | None") -> "Index":
         """This index, with what an `earlier` one of the same track said before."""
-        if earlier is not None and earlier.time_scale == self.time_scale and earlier.end <= self.positions[0]:
-            if len(earlier.positions) < _MOST_REFERENCES:
-                self.positions = earlier.positions + self.positions
-                self.times = earlier.times + self.times
+        fits = earlier is not None and earlier.time_scale == self.time_scale and earlier.end <= self.positions[0]
+        if earlier is not None and fits and len(earlier.positions) < _MOST_REFERENCES:
+            self.positions = earlier.positions + self.positions
+            self.times = earlier.times + self.times
         return self
 
 

@@ -228,7 +228,7 @@ class MetadataReader:
             return
 
     def _value(self, space: Space, kind: int, at: int, length: int) -> Any:
-        """A value by its well-known type (QuickTime File Format, "Well-Known Types"); None for those that are no text."""
+        """A value by its type (QuickTime File Format, "Well-Known Types"); None for those that are no text."""
         if kind in (21, 22):
             return str(int.from_bytes(space.read(at, length), "big", signed=kind == 21)) if 1 <= length <= 4 else "0"
         if kind == 23 and length >= 4:
@@ -262,7 +262,8 @@ class MetadataReader:
         if length >= 8 and codec != "bmp":
             codec = "png" if space.read(at, 8) == b"\x89PNG\r\n\x1a\n" else "mjpeg"
         movie = self._movie
-        picture = Track(len(movie.tracks), kind="video", codec=codec, attached=True, time_scale=90000)
+        picture = Track(len(movie.tracks))
+        picture.kind, picture.codec, picture.attached, picture.time_scale = "video", codec, True, 90000
         picture.dispositions.add("attached_pic")
         movie.covers[picture.index] = (at, length)
         movie.tracks.append(picture)

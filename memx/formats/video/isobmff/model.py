@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from memx.formats.video.isobmff.boxes import Space
 
-
 NO_TIME = -(1 << 63)
 """A duration that nothing says; less than all others."""
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Table:
     """`count` entries in a box, cut to what the box holds."""
 
     space: Space
@@ -38,11 +38,9 @@ class Tags(dict[str, Any]):
         self[name] = value
 
 
-@dataclass(slots=True, eq=False)
 class Track:
     """A stream: a `trak` box, or a picture that is attached to the movie."""
 
-    index: int
     id: int = -1
     kind: str | None = "data"
     enabled: bool = False
@@ -58,8 +56,6 @@ class Track:
     time_scale: int = 0
     duration: int = NO_TIME
     """In `time_scale`."""
-    tags: Tags = field(default_factory=Tags)
-    dispositions: set[str] = field(default_factory=set)
     attached: bool = False
     """Whether it is a picture that gives no packets."""
     discarded: bool = False
@@ -91,8 +87,6 @@ class Track:
     """Bits a second that a configuration of sound says, and FFmpeg believes before what the tables come to."""
     padding: int = 0
     """Samples in front that an encoder of sound added."""
-    parsed: bool = False
-    """Whether FFmpeg takes its packets apart, and times them anew."""
     timecode: tuple[int, int, int, int] | None = None
     """Flags, time scale, duration of a frame and frames a second of a `tmcd` entry."""
     # uncompressed sound, and old codecs with packets of one size
@@ -128,6 +122,11 @@ class Track:
     offsets: bool = False
     """Whether samples are shown at other times than they are decoded."""
     start_time: int | None = None
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.tags = Tags()
+        self.dispositions: set[str] = set()
 
 
 class TrackDefaults(NamedTuple):

@@ -6,9 +6,9 @@ it stands, as FFmpeg's does.
 
 import math
 import struct
+import time
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from memx.errors import CorruptFile, OverLimit
@@ -26,7 +26,6 @@ _MOST_BOXES = 1 << 20
 _LONGEST_MOVIE = 1 << 24
 """Bytes that a compressed movie may inflate to."""
 _MANIFEST = bytes.fromhex("a5d40b30e81411ddba2f0800200c9a66")
-_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _UNIX = 2082844800
 """Seconds from 1904 to 1970."""
 _UNKNOWN_TIME = {4: (1 << 32) - 1, 8: (1 << 64) - 1}
@@ -161,11 +160,8 @@ class MovieReader:
             seconds += _UNIX  # written by those who count from 1970
         if not 0 < seconds < 1 << 38:
             return
-        try:
-            date = _EPOCH + timedelta(seconds=seconds)
-        except OverflowError:
-            return
-        tags.put("creation_time", date.strftime("%Y-%m-%dT%H:%M:%S.000000Z").rjust(27, "0"))
+        date = time.gmtime(seconds - _UNIX)
+        tags.put("creation_time", f"{date.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', date)}.000000Z")
 
     def _handler(self, space: Space, box: Box, _depth: int) -> None:
         """8.4.3: what a track is; of `meta` outside tracks whether its items have names."""
@@ -197,8 +193,8 @@ class MovieReader:
         edits = []
         for number in range(count):
             data = space.read(box.body + 8 + number * (2 * width + 4), 2 * width)
-            time = int.from_bytes(data[width:], "big", signed=True)
-            edits.append(Edit(int.from_bytes(data[:width], "big", signed=width == 8), time))
+            begin = int.from_bytes(data[width:], "big", signed=True)
+            edits.append(Edit(int.from_bytes(data[:width], "big", signed=width == 8), begin))
             if edits[-1].duration < 0:
                 raise CorruptFile("an edit takes less than no time", offset=box.at)
         if edits:

@@ -165,24 +165,23 @@ PCM_BITS = {"pcm_alaw": 8, "pcm_mulaw": 8, "pcm_u8": 8, "pcm_s8": 8} | {
     for kind, bits in (("s", 16), ("s", 24), ("s", 32), ("f", 32), ("f", 64))
     for order in ("be", "le")
 }
-"""Bits of a sample of uncompressed sound; a few other codecs have fixed rates too, see `FIXED_BITS`."""
+"""Bits of a sample of uncompressed sound."""
 
-INTRA = frozenset(
-    "mjpeg mjpegb jpeg2000 prores prores_raw dnxhd dvvideo rawvideo r10k r210 v210 avui avrp y41p yuv4 targa_y216 targa tiff"
-    " sgi dpx exr 8bps sgirle qdraw aic hap dxv magicyuv sheervideo pixlet notchlc media100 apv v308 v408 v410".split()
-)
+_INTRA = """
+mjpeg mjpegb jpeg2000 prores prores_raw dnxhd dvvideo rawvideo r10k r210 v210 avui avrp y41p yuv4 targa_y216 targa tiff
+sgi dpx exr 8bps sgirle qdraw aic hap dxv magicyuv sheervideo pixlet notchlc media100 apv v308 v408 v410
+"""
+INTRA = frozenset(_INTRA.split())
 """Codecs of pictures each of which is a key frame, whatever a table says."""
 
-LANGUAGES = (
-    (
-        "eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur hr  chi urd hin tha kor lit pol hun est lav "
-        "-   fo  -   rus chi -   iri alb ron ces slk slv yid sr  mac bul ukr bel uzb kaz aze aze arm geo mol kir tgk tuk mon "
-        "-   pus kur kas snd tib nep san mar ben asm guj pa  ori mal kan tam tel -   bur khm lao vie ind tgl may may amh tir "
-        "orm som swa -   run -   mlg epo"
-    ).split()
-    + ["-"] * 33
-    + "wel baq cat lat que grn aym tat uig dzo jav".split()
-)
+_LANGUAGES = """
+eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur hr  chi urd hin tha kor lit pol hun est lav -
+fo  -   rus chi -   iri alb ron ces slk slv yid sr  mac bul ukr bel uzb kaz aze aze arm geo mol kir tgk tuk mon -   pus
+kur kas snd tib nep san mar ben asm guj pa  ori mal kan tam tel -   bur khm lao vie ind tgl may may amh tir orm som swa
+-   run -   mlg epo
+"""
+_LATER_LANGUAGES = "wel baq cat lat que grn aym tat uig dzo jav"
+LANGUAGES = (*_LANGUAGES.split(), *["-"] * 33, *_LATER_LANGUAGES.split())
 """Macintosh language codes (QuickTime File Format, "Language Code Values"); `-` is none."""
 
 

@@ -1,59 +1,115 @@
-"""Samples as packets: one record each, those of all streams interleaved as FFmpeg's demuxer reads them."""
+"""Samples as packets, those of all streams interleaved as FFmpeg's demuxer reads them."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Generator, Iterable, Iterator
+from typing import TypeVar
 
-from memx.formats.video.isobmff.edits import Entry
+from memx.formats.video.isobmff.edits import Entry, Span
 from memx.formats.video.isobmff.model import Track
 from memx.records import Record
 
 _SECOND = 1_000_000
 
-Dated = tuple[int, int, Record]
-"""Where a packet lies, its decoding time in microseconds, and its record."""
+_P = TypeVar("_P", Record, str)
+Dated = tuple[int, int, int, _P]
+"""Where a packet lies, its decoding time in microseconds, its size, and what is said of it: a record, or its line."""
 
 
-def packets(entries: Iterable[Entry], index: int, time_scale: int, track: Track) -> Iterator[Dated]:
-    """The packets of one stream: the hot loop."""
-    delayed = track.offsets
-    half = time_scale // 2
-    for pos, dts, size, duration, offset, key, discarded in entries:
-        record = {
-            "type": "packet",
-            "stream_index": index,
-            "pts": dts + offset + track.dts_shift if delayed else dts,
-            "dts": dts,
-            "duration": duration or None,
-            "size": size,
-            "pos": pos,
-            "keyframe": key,
-        }
-        if discarded:
-            record["discard"] = True
-        yield pos, (dts * _SECOND + half) // time_scale, record
+def packet_records(spans: Iterable[Span], index: int, time_scale: int, track: Track) -> Iterator[Dated[Record]]:
+    """The packets of one stream as records."""
+    half, delayed = time_scale // 2, track.offsets
+    for span in spans:
+        for pos, dts, size, duration, offset, key, discarded in span:
+            record: Record = {
+                "type": "packet",
+                "stream_index": index,
+                "pts": dts + offset + track.dts_shift if delayed else dts,
+                "dts": dts,
+                "duration": duration or None,
+                "size": size,
+                "pos": pos,
+                "keyframe": key,
+            }
+            if discarded:
+                record["discard"] = True
+            yield pos, (dts * _SECOND + half) // time_scale, size, record
 
 
-def interleaved(streams: list[Iterator[Dated]]) -> Iterator[Record]:
-    """The packets of all streams: the one that lies first in the file, unless another is due a second earlier."""
-    if len(streams) < 2:
-        for stream in streams:
-            for _, _, record in stream:
-                yield record
-        return
-    heads = [(head, stream) for stream in streams if (head := next(stream, None)) is not None]
+def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Track) -> Iterator[Dated[str]]:
+    """The packets of one stream as lines of JSON, the same as those of their records: the hot loop."""
+    half, begin = time_scale // 2, f'{{"type":"packet","stream_index":{index},"pts":'
+    words = {False: "false}\n", True: "true}\n"}
+    for span in spans:
+        shift = span.shift
+        for pos, dts, size, duration, offset, key, discarded in span.entries or ():
+            pts = dts + offset + track.dts_shift if track.offsets else dts
+            end = words[key] if not discarded else words[key][:-2] + ',"discard":true}\n'
+            yield (
+                pos,
+                (dts * _SECOND + half) // time_scale,
+                size,
+                f'{begin}{pts},"dts":{dts},"duration":{duration or "null"},"size":{size},"pos":{pos},"keyframe":{end}',
+            )
+        later = track.dts_shift if track.offsets else 0
+        for pos, decoded, size, duration, offset, key in span.samples or ():
+            dts = decoded + shift
+            yield (
+                pos,
+                (dts * _SECOND + half) // time_scale,
+                size,
+                f'{begin}{dts + offset + later},"dts":{dts},"duration":{duration or "null"},'
+                f'"size":{size},"pos":{pos},"keyframe":{words[key]}',
+            )
+
+
+def interleaved(
+    streams: list[Iterator[Dated[_P]]], file_end: int, parsed: list[bool]
+) -> Generator[_P, None, tuple[int, int] | None]:
+    """The packets of all streams: the one that lies first in the file, unless another is due a second earlier.
+
+    Returns, where a packet lies behind the end of the file, the place of its stream and where it ends: FFmpeg
+    reads no more then. Of packets that the file cuts off `parsed` streams make no key frames.
+    """
+    heads: list[Dated[_P]] = []
+    places: list[int] = []
+    steps = []
+    for place, stream in enumerate(streams):
+        for head in stream:
+            heads.append(head)
+            places.append(place)
+            steps.append(stream.__next__)
+            break
+    rest = range(1, len(heads))
     while heads:
-        place = 0
-        (best_pos, best_time, record), stream = heads[0]
-        for number in range(1, len(heads)):
-            (pos, time, other), _ = heads[number]
-            if (pos < best_pos) if abs(time - best_time) <= _SECOND else time < best_time:
-                place, best_pos, best_time, record = number, pos, time, other
-        stream = heads[place][1]
-        yield record
-        head = next(stream, None)
-        if head is None:
-            del heads[place]
-        else:
-            heads[place] = (head, stream)
+        number = 0
+        pos, time, size, packet = heads[0]
+        for other in rest:
+            head = heads[other]
+            gap = head[1] - time
+            if head[0] < pos if -_SECOND <= gap <= _SECOND else gap < 0:
+                number = other
+                pos, time, size, packet = head
+        if pos + size > file_end:
+            if pos >= file_end:
+                return places[number], pos + size
+            packet = _cut(packet, file_end - pos, parsed[places[number]])
+        yield packet
+        try:
+            heads[number] = steps[number]()
+        except StopIteration:
+            del heads[number], places[number], steps[number]
+            rest = range(1, len(heads))
+    return None
+
+
+def _cut(packet: _P, size: int, parsed: bool) -> _P:
+    """A packet of which the file holds only `size` bytes."""
+    record: Record = json.loads(packet) if isinstance(packet, str) else packet
+    discard = record.pop("discard", None)
+    record.update(size=size, keyframe=record["keyframe"] and not parsed, corrupt=True)
+    if discard:
+        record["discard"] = True
+    return json.dumps(record, separators=(",", ":")) + "\n" if isinstance(packet, str) else record
 
 
 def timed(entries: Iterable[Entry], end: int, fallback: int) -> Iterator[Entry]:

@@ -1,29 +1,32 @@
 """ISO base media files (mp4, mov, 3gp, fragmented too) read by their structure: no media data, no library."""
 
 import os
-from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import islice
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from memx.errors import MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.signatures import is_isobmff, is_named_as_sound
-from memx.formats.video.describe import tags
 from memx.formats.video.extent import cut_off, without_movie
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
-from memx.formats.video.isobmff.edits import Entry
+from memx.formats.video.isobmff.edits import Entry, Span
 from memx.formats.video.isobmff.film import Film
 from memx.formats.video.isobmff.model import NO_TIME, Track
 from memx.formats.video.isobmff.names import INTRA
-from memx.formats.video.isobmff.packets import Dated, interleaved, packets, timed
-from memx.formats.video.isobmff.streams import StreamDescriber
+from memx.formats.video.isobmff.packets import Dated, interleaved, packet_lines, packet_records, timed
+from memx.formats.video.isobmff.streams import StreamDescriber, told_tags
 from memx.formats.video.isobmff.times import rescale
 from memx.records import Record
 
 CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the format."""
 _SECOND = 1_000_000
+_LINES = 256
+"""So many lines make a block."""
+_P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
 _HELD = frozenset(("ac3", "eac3"))
 """Codecs of which FFmpeg's parser gives out a packet when it has seen the next one."""
@@ -44,7 +47,7 @@ class IsoStreamReader(StreamReader):
     access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
 
     def open(self) -> dict[str, Any]:
-        """Walks all but the sample tables; the `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate`, `tags`.
+        """The `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate` and `tags`.
 
         Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
         CorruptFile, TruncatedFile or UnsupportedSource.
@@ -73,7 +76,7 @@ class IsoStreamReader(StreamReader):
             "start_time_s": None if self._start is None else self._start / _SECOND,
             "duration_s": None if self._duration is None else self._duration / _SECOND,
             "bit_rate": int(size * 8.0 * _SECOND / self._duration) if self._duration else None,
-            "tags": tags(film.movie.tags, limit),
+            "tags": told_tags(film.movie.tags, limit),
         }
 
     def _read(self, limit: int) -> Film:
@@ -85,14 +88,38 @@ class IsoStreamReader(StreamReader):
         return film
 
     def records(self) -> Iterator[Record]:
+        yield from self._descriptions()
+        if not self.options.summary:
+            missing = yield from self._released(interleaved(self._streams(packet_records), *self._ends()))
+            self._check(missing)
+        else:
+            self._check(None)
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        if self.options.summary or any(track.codec in _HELD for track in self._told):
+            yield from self.records()
+            return
+        yield from self._descriptions()
+        returned = Returned(interleaved(self._streams(packet_lines), *self._ends()))
+        lines = iter(returned)
+        while block := "".join(islice(lines, _LINES)):
+            yield block.encode("ascii")
+        self._check(returned.value)
+
+    def _descriptions(self) -> Iterator[Record]:
         film = self._film
         describer = StreamDescriber(self._space, self.options.max_value_bytes)
         for track in film.movie.tracks:
             yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
         yield from chapter_records(film, self._start, self._duration)
-        if not self.options.summary:
-            yield from self._packets()
+
+    def _check(self, missing: tuple[int, int] | None) -> None:
+        """Raises TruncatedFile where the file ends before what it announces."""
         cut = cut_off(self.source, "mov")
+        if cut is None and missing is not None:
+            size, place = self._space.end, self._told[missing[0]].index
+            message = f"the file ends at byte {size}; a packet of stream {place} reaches to {missing[1]}"
+            cut = TruncatedFile(message, offset=size)
         if cut is not None:
             raise cut
 
@@ -105,40 +132,47 @@ class IsoStreamReader(StreamReader):
             return None
         return first[0], first[2]
 
-    def _packets(self) -> Iterator[Record]:
-        """All packets that the file holds. Raises TruncatedFile behind the last one where others are missing."""
-        size, film = self._space.end, self._film
-        streams = {t.index: t for t in film.movie.tracks if not t.attached and not t.discarded}
-        held = {index: None for index, track in streams.items() if track.codec in _HELD}
-        waiting: dict[int, Record] = {}
-        cut: TruncatedFile | None = None
-        for record in interleaved([self._stream(track) for track in streams.values()]):
-            end = record["pos"] + record["size"]
-            if end > size:
-                if record["pos"] >= size:
-                    cut = _missing(size, record["stream_index"], end)
-                    break
-                record["size"], record["corrupt"] = size - record["pos"], True
-                record["keyframe"] = record["keyframe"] and streams[record["stream_index"]].codec != "h264"
-            if held and record["stream_index"] in held:
-                before = waiting.get(record["stream_index"])
-                waiting[record["stream_index"]] = record
-                if before is None:
-                    continue
-                record = before
-            yield record
-        yield from (waiting[index] for index in sorted(waiting))
-        if cut is not None:
-            raise cut_off(self.source, "mov") or cut
+    @property
+    def _told(self) -> list[Track]:
+        """The tracks that give packets."""
+        return [track for track in self._film.movie.tracks if not track.attached and not track.discarded]
 
-    def _stream(self, track: Track) -> Iterator[Dated]:
-        film = self._film
+    def _ends(self) -> tuple[int, list[bool]]:
+        return self._space.end, [track.codec == "h264" for track in self._told]
+
+    def _released(
+        self, packets: Generator[Record, None, tuple[int, int] | None]
+    ) -> Generator[Record, None, tuple[int, int] | None]:
+        """Packets of some codecs come when FFmpeg's parser has seen the next one of their stream."""
+        held = {track.index for track in self._told if track.codec in _HELD}
+        if not held:
+            return (yield from packets)
+        waiting: dict[int, Record] = {}
+        returned = Returned(packets)
+        for record in returned:
+            if record["stream_index"] not in held:
+                yield record
+                continue
+            before = waiting.get(record["stream_index"])
+            waiting[record["stream_index"]] = record
+            if before is not None:
+                yield before
+        yield from (waiting[index] for index in sorted(waiting))
+        return returned.value
+
+    def _streams(
+        self, packets: Callable[[Iterable[Span], int, int, Track], Iterator[Dated[_P]]]
+    ) -> list[Iterator[Dated[_P]]]:
+        return [packets(self._spans(track), track.index, _scale(track), track) for track in self._told]
+
+    def _spans(self, track: Track) -> Iterable[Span]:
+        """The samples of a track with the times that FFmpeg gives them where the tables do not."""
+        film, lasting, changed = self._film, self._lasting(track), False
         entries = film.entries(track)
         if track.codec in INTRA or track.kind in _TEXTS:
-            entries = ((*entry[:5], True, entry[6]) for entry in entries)
+            entries, changed = ((*entry[:5], True, entry[6]) for entry in entries), True
         if track.codec == "eia_608":
-            entries = repacked(self._space, entries)
-        lasting = self._lasting(track)
+            entries, changed = repacked(self._space, entries), True
         table = film.tables.get(track.index)
         if track.codec in _HELD or (
             track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
@@ -150,7 +184,9 @@ class IsoStreamReader(StreamReader):
             entries = timed(entries, track.duration, lasting)
         elif track.pauses:
             entries = ((*entry[:3], entry[3] or lasting, *entry[4:]) for entry in entries)
-        return packets(entries, track.index, _scale(track), track)
+        elif not changed:
+            return film.all_spans(track)
+        return [Span(entries, None, 0)]
 
     def _lasting(self, track: Track) -> int:
         """How long a packet lasts, in the track's time, as far as codec and frame rate tell."""
@@ -206,8 +242,15 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     return start, duration if duration and duration > 0 else None
 
 
-def _missing(size: int, index: int, end: int) -> TruncatedFile:
-    return TruncatedFile(f"the file ends at byte {size}; a packet of stream {index} reaches to {end}", offset=size)
+class Returned(Generic[_P]):
+    """A generator that is iterated, and keeps what it returns."""
+
+    def __init__(self, packets: Generator[_P, None, tuple[int, int] | None]) -> None:
+        self.value: tuple[int, int] | None = None
+        self._packets: Generator[_P, None, tuple[int, int] | None] = packets
+
+    def __iter__(self) -> Iterator[_P]:
+        self.value = yield from self._packets
 
 
 def _scale(track: Track) -> int:

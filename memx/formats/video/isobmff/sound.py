@@ -53,7 +53,7 @@ class SoundConfig:
 
 
 def aac(config: bytes) -> SoundConfig:
-    """What an AudioSpecificConfig says, with spectral band replication and parametric stereo where it announces them."""
+    """What an AudioSpecificConfig says, with the band replication and parametric stereo that it announces."""
     bits = Bits(config[:64])
     kind, rate = _object_type(bits), _rate(bits)
     arrangement = bits.take(4)

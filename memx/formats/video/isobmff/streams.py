@@ -9,56 +9,36 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from memx.formats.video.codecs import av1, avc, hevc, mpeg4, still
 from memx.formats.video.codecs.picture import PictureFormat
-from memx.formats.video.isobmff.sound import LAYOUTS, aac
 from memx.formats.video.describe import ratio, seconds, tags
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.model import Track
 from memx.formats.video.isobmff.names import PCM_BITS, four_characters
+from memx.formats.video.isobmff.pictures import picture_format
+from memx.formats.video.isobmff.sound import LAYOUTS, aac
 from memx.formats.video.isobmff.times import reduced
-from memx.formats.video.packets import NotKnown, mpeg12
 from memx.records import Record
 
-_DISPOSITIONS = (
-    "default dub original comment lyrics karaoke forced hearing_impaired visual_impaired clean_effects attached_pic "
-    "timed_thumbnails non_diegetic captions descriptions metadata dependent still_image multilayer"
-).split()
+_DISPOSITION_NAMES = """
+default dub original comment lyrics karaoke forced hearing_impaired visual_impaired clean_effects attached_pic
+timed_thumbnails non_diegetic captions descriptions metadata dependent still_image multilayer
+"""
+_DISPOSITIONS = _DISPOSITION_NAMES.split()
 _FOUR_BITS = frozenset(("adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms"))
-_IN_FIELDS = frozenset("h264 mpeg2video vc1".split())
+_SIZED_BY_DECODER = frozenset(("mpeg4", "h263", "h261"))
+_IN_FIELDS = frozenset(("h264", "mpeg2video", "vc1"))
 """Codecs whose clock may tick twice a frame."""
+_FORMATS_OF_SAMPLES = """
+fltp aac mp3 mp2 mp1 ac3 eac3 opus vorbis amr_nb wmav1 wmav2 nellymoser
+flt amr_wb pcm_f32be pcm_f32le
+dbl pcm_f64be pcm_f64le
+u8 pcm_u8 pcm_s8
+s16 pcm_s16be pcm_s16le pcm_alaw pcm_mulaw qdm2 mp4als
+s16p adpcm_ima_qt adpcm_ima_wav adpcm_ms mace3 mace6
+s32 pcm_s24be pcm_s24le pcm_s32be pcm_s32le
+"""
 _SAMPLE_FORMATS = {
-    **dict.fromkeys("aac mp3 mp2 mp1 ac3 eac3 opus vorbis amr_nb wmav1 wmav2 nellymoser".split(), "fltp"),
-    **dict.fromkeys("amr_wb".split(), "flt"),
-    **dict.fromkeys("pcm_u8 pcm_s8".split(), "u8"),
-    **dict.fromkeys("pcm_s16be pcm_s16le pcm_alaw pcm_mulaw qdm2 mp4als mpeg4als".split(), "s16"),
-    **dict.fromkeys("pcm_s24be pcm_s24le pcm_s32be pcm_s32le".split(), "s32"),
-    **dict.fromkeys("pcm_f32be pcm_f32le".split(), "flt"),
-    **dict.fromkeys("pcm_f64be pcm_f64le".split(), "dbl"),
-    **dict.fromkeys("adpcm_ima_qt adpcm_ima_wav adpcm_ms mace3 mace6".split(), "s16p"),
-}
-_FIXED_FORMATS = {"svq1": "yuv410p", "v210": "yuv422p10le", "v410": "yuv444p10le", "r210": "gbrp10le"}
-_RAW_FORMATS = {
-    b"2vuy": "uyvy422",
-    b"yuvs": "yuyv422",
-    b"yuv2": "yuyv422",
-    b"24BG": "bgr24",
-    b"BGRA": "bgra",
-    b"RGBA": "rgba",
-}
-_DEEP = frozenset((b"raw ", b"rle ", b"cvid"))
-_BY_DEPTH = {
-    "qtrle": {16: "rgb555be", 24: "rgb24", 32: "argb"},
-    "cinepak": {24: "rgb24"},
-    "rawvideo": {16: "rgb555be", 24: "rgb24", 32: "argb"},
-}
-_PRORES = {
-    b"apco": "Proxy",
-    b"apcs": "LT",
-    b"apcn": "Standard",
-    b"apch": "HQ",
-    b"ap4h": "4444",
-    b"ap4x": "XQ",
+    codec: name for name, *codecs in map(str.split, _FORMATS_OF_SAMPLES.strip().splitlines()) for codec in codecs
 }
 
 
@@ -96,23 +76,21 @@ class StreamDescriber:
         elif track.kind == "audio":
             self._sound(record, track, sample)
         record["disposition"] = {name: name in track.dispositions for name in _DISPOSITIONS}
-        record["tags"] = (
-            tags(track.tags, self._limit) if all(map(_is_text, track.tags.values())) else _cut(track.tags, self._limit)
-        )
+        record["tags"] = told_tags(track.tags, self._limit)
         return record
 
     def _picture(
         self, record: Record, track: Track, sample: tuple[int, int] | None, rate: Fraction | None, base: Fraction
     ) -> None:
-        found = self._format(track, sample) or PictureFormat()
+        found = picture_format(track, None if sample is None else lambda most: self._head(sample, most))
+        if track.codec == "av1" and sample is not None:
+            found.aspect = (1, 1)
         average = None
         if track.fps_frames and track.fps_duration:
             average = reduced(track.time_scale * track.fps_frames, track.fps_duration)
         record["frame_rate"] = ratio(average)
         record["r_frame_rate"] = ratio(rate or _ticks(track, found, base))
-        if track.attached and not track.tag:
-            width, height = found.width, found.height
-        elif track.codec in ("mpeg4", "h263", "h261"):  # FFmpeg leaves their size to the decoder
+        if (track.attached and not track.tag) or track.codec in _SIZED_BY_DECODER:
             width, height = found.width, found.height
         else:
             width, height = _size(track, found)
@@ -123,66 +101,6 @@ class StreamDescriber:
         record["profile"] = found.profile
         if track.matrix is not None:
             record["rotation"] = _rotation(track.matrix)
-
-    def _format(self, track: Track, sample: tuple[int, int] | None) -> PictureFormat | None:
-        """The format of pictures; nothing where there is no picture that a decoder could be told it by."""
-        codec, config, full = track.codec, track.config, track.full_range
-        if sample is None:
-            return av1.av1(config) if codec == "av1" else mpeg4.configuration(config) if codec == "mpeg4" else None
-        if codec == "h264":
-            found = avc.configuration(config, full_range=full)
-        elif codec == "hevc":
-            found = hevc.configuration(config, full_range=full)
-        elif codec == "av1":
-            found = av1.av1(config, full_range=full)
-            if found is not None:
-                found.aspect = (1, 1)
-        elif codec == "vp9":
-            found = av1.vp9(config)
-        elif codec == "vp8":
-            found = PictureFormat(pix_fmt="yuv420p")
-        elif codec == "prores":
-            found = self._prores(track.format, sample)
-        elif codec in _FIXED_FORMATS:
-            found = PictureFormat(pix_fmt=_FIXED_FORMATS[codec])
-        elif track.format in _RAW_FORMATS:
-            found = PictureFormat(pix_fmt=_RAW_FORMATS[track.format])
-        elif codec in _BY_DEPTH and track.format in _DEEP:
-            found = PictureFormat(pix_fmt=_BY_DEPTH[codec].get(track.depth))
-        else:
-            found = self._by_first_picture(codec, config, sample)
-        return found
-
-    def _by_first_picture(self, codec: str | None, config: bytes, sample: tuple[int, int]) -> PictureFormat | None:
-        """The formats of codecs that keep them in the first bytes of pictures."""
-        if codec == "mpeg4":
-            return mpeg4.configuration(config) or mpeg4.configuration(self._head(sample, 1 << 10))
-        if codec == "h263":
-            return mpeg4.h263(self._head(sample, 16))
-        if codec == "mjpeg":
-            return still.jpeg(self._head(sample, still.HEAD))
-        if codec == "png":
-            return still.png(self._head(sample, 1 << 12))
-        if codec == "mpeg2video":
-            return self._mpeg2(self._head(sample, mpeg12.MOST_HEADER))
-        if codec == "bmp":
-            return still.bmp(self._head(sample, 1 << 7))
-        return None
-
-    def _mpeg2(self, head: bytes) -> PictureFormat | None:
-        try:
-            said = mpeg12.coding(head)
-        except NotKnown:
-            return None
-        return PictureFormat(said.width, said.height, said.pix_fmt, said.profile, said.level, said.aspect, said.rate)
-
-    def _prores(self, format: bytes, sample: tuple[int, int]) -> PictureFormat:
-        """ProRes (SMPTE RDD 36, 6.1.1): whether there is transparency stands in the header of a picture."""
-        found = PictureFormat(profile=_PRORES.get(format), pix_fmt="yuv422p10le")
-        if format in (b"ap4h", b"ap4x"):
-            head = self._head(sample, 32)
-            found.pix_fmt = "yuva444p12le" if len(head) == 32 and head[25] & 15 else "yuv444p12le"
-        return found
 
     def _head(self, sample: tuple[int, int], most: int) -> bytes:
         pos, size = sample
@@ -220,12 +138,8 @@ class StreamDescriber:
         record["channel_layout"], record["sample_fmt"] = layout, sample_format
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _cut(values: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Tags of which some are too long to have been read."""
+def told_tags(values: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Tags as records have them; those that were too long to be read are where they lie."""
     texts = tags({name: value for name, value in values.items() if isinstance(value, str)}, limit)
     return {name: texts.get(name, value) for name, value in values.items()}
 

@@ -4,6 +4,7 @@ ISO/IEC 14496-12, 8.6.1 (times), 8.6.2 (sync samples), 8.7.3 to 8.7.5 (sizes, ch
 samples are as FFmpeg has them.
 """
 
+from array import array
 from collections.abc import Iterator
 from itertools import chain, islice, repeat, starmap
 
@@ -14,6 +15,8 @@ from memx.formats.video.isobmff.model import Table, Track
 MOST_DELTA = (1 << 32) - 1 - 480_000
 """Longer durations of a sample are meant as negative ones (FFmpeg's `max_stts_delta`)."""
 _LARGEST_SAMPLE = 0x3FFFFFFF
+_OVERLAP = 64
+"""So many times over may samples without a table of sizes cover the file."""
 _AUDIO_PACKET = 1024
 """So many samples of uncompressed sound make a packet."""
 
@@ -36,13 +39,13 @@ def durations(table: Table | None) -> Iterator[tuple[int, int]]:
     Durations too long to be meant are made 1, and the following ones shorter until the time is right again.
     """
     current = corrected = 0
-    for count, duration in pairs(table):
-        if duration > MOST_DELTA:
-            signed = duration - (1 << 32)
-            corrected += (signed if signed < 0 else 1) * count
+    for count, said in pairs(table):
+        duration = said
+        if said > MOST_DELTA:
+            corrected += (said - (1 << 32)) * count
             duration = 1
         else:
-            corrected += duration * count
+            corrected += said * count
         current += duration * count
         if current > corrected:
             drift = (current - corrected) // max(count, 1)
@@ -54,7 +57,7 @@ def durations(table: Table | None) -> Iterator[tuple[int, int]]:
 
 
 def offsets(table: Table | None) -> Iterator[tuple[int, int]]:
-    """Runs of `ctts`: how many samples, and by what they are shown later; runs that say less than one sample are none."""
+    """Runs of `ctts`: how many samples, and by what they are shown later; runs of less than one sample are none."""
     for count, offset in pairs(table):
         if 0 < count < 1 << 31:
             yield count, offset - (1 << 32) if offset >= 1 << 31 else offset
@@ -90,13 +93,11 @@ def chunk_runs(track: Track) -> Iterator[tuple[int, int]]:
             if first <= before[0]:
                 raise CorruptFile(f"the run of chunks from {first} follows one from {before[0]}", offset=table.at)
             yield min(first, chunks + 1) - before[0], before[1]
-        elif first != 1:
-            first = 1
         if count < 1 or description < 1:
             raise CorruptFile("a run of chunks has no samples, or no description", offset=table.at)
         if first > chunks:
             raise CorruptFile(f"there is no chunk {first}: the file has {chunks} of this track", offset=table.at)
-        before = (first, count)
+        before = (first if before is not None else 1, count)
     if before is not None:
         yield chunks + 1 - before[0], before[1]
 
@@ -156,7 +157,8 @@ def _listed(table: Table | None, base: int) -> Iterator[bool]:
 class SampleTable:
     """The samples of a track that stand in its movie box, from any of them on."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, file_end: int) -> None:
+        self._file_end = file_end
         self.track = track
         self.has_offsets = False
         """Whether samples are shown at other times than they are decoded."""
@@ -166,6 +168,7 @@ class SampleTable:
         """Whether the chunks hold more samples than there are: FFmpeg then ignores the edit list."""
         self.in_chunks = False
         """Whether packets are cut from chunks of uncompressed sound."""
+        self.least_offset = self.most_offset = self.most_duration = 0
         self._measure()
 
     def __iter__(self) -> Iterator[Sample]:
@@ -186,7 +189,7 @@ class SampleTable:
         pos = left = 0
         first = True
         rows = zip(
-            sizes(track, start),
+            islice(sizes(track, start), max(0, self.count - start)),
             islice(self._durations(), start, None),
             islice(self._offsets(), start, None),
             islice(sync_flags(track), start, None),
@@ -248,10 +251,10 @@ class SampleTable:
         track, dts = self.track, 0
         grain, unit = track.samples_per_frame, track.bytes_per_frame
         counts = chain.from_iterable(repeat(each, chunks) for chunks, each in chunk_runs(track))
-        for pos, left in zip(chunk_offsets(track), counts, strict=False):
-            while left > 0:
-                if grain > 1 and not unit:
-                    return
+        room = self.count
+        for offset, each in zip(chunk_offsets(track), counts, strict=False):
+            pos, left = offset, each
+            while left > 0 and room > 0:
                 if grain >= 160:
                     samples, size = grain, unit
                 elif grain > 1:
@@ -266,32 +269,62 @@ class SampleTable:
                 pos += size
                 dts += samples
                 left -= samples
+                room -= samples
+
+    def decoded_before(self, time: int) -> int:
+        """How many samples are decoded before `time`, as far as the table of durations goes."""
+        dts, number = -self.track.dts_shift, 0
+        for count, duration in durations(self.track.stts):
+            if dts >= time:
+                break
+            if dts + count * duration >= time:
+                return number + -(-(time - dts) // duration)
+            number += count
+            dts += count * duration
+        return number
 
     def _measure(self) -> None:
         """Sums up the tables once, and finds what all samples depend on."""
         track = self.track
         self.has_offsets = track.offsets = any(True for _ in islice(offsets(track.ctts), 1))
-        track.dts_shift = _shift(track)
+        self._measure_offsets()
+        self.most_duration = max((duration for _, duration in durations(track.stts)), default=0)
         single = track.stts is not None and track.stts.count == 1
-        self.in_chunks = track.kind == "audio" and single and next(durations(track.stts), (0, 0))[1] == 1
+        self.in_chunks = track.kind == "audio" and single and self.most_duration == 1
         if track.stco is None:
             return
         capacity = sum(chunks * each for chunks, each in chunk_runs(track))
+        end = self._file_end
         if self.in_chunks:
-            self.count = capacity
+            each = (
+                track.bytes_per_frame / (track.samples_per_frame or 1)
+                if track.samples_per_frame > 1
+                else track.sample_size
+            )
+            self.count = min(capacity, int(_OVERLAP * end / each)) if each else 0
             return
         self.broken = capacity > track.sample_count
         self.count = min(capacity, track.sample_count)
+        if track.sizes is None and track.fixed_size:
+            self.count = min(self.count, _OVERLAP * end // track.fixed_size + 1)
 
+    def _measure_offsets(self) -> None:
+        """The extremes of `ctts`, and by how much decoding times move so that none is behind its composition time.
 
-def _shift(track: Track) -> int:
-    """By how much decoding times move so that none is behind its composition time: but for the last two runs of `ctts`."""
-    shift = 0
-    if track.ctts is not None:
-        left = track.ctts.count - 2
-        for window in track.ctts.space.words(track.ctts.at, 2 * track.ctts.count):
-            for count, offset in zip(window[: 2 * max(0, left) : 2], window[1 : 2 * max(0, left) : 2], strict=False):
-                if offset >= 1 << 31 and 0 < count < 1 << 31:
-                    shift = max(shift, (1 << 32) - offset)
-            left -= len(window) // 2
-    return min(shift, (1 << 31) - 1)
+        FFmpeg leaves the last two runs out of the latter.
+        """
+        track, shift = self.track, 0
+        table = track.ctts
+        if table is None:
+            return
+        least = most = 0
+        left = 2 * max(0, table.count - 2)
+        for window in table.space.words(table.at, 2 * table.count):
+            values = array("i", window.tobytes())
+            least, most = min(least, *values[1::2]), max(most, *values[1::2])
+            if least < -shift:
+                counted = zip(values[:left:2], values[1:left:2], strict=True)
+                shift = max([shift, *(-offset for count, offset in counted if count > 0)])
+            left = max(0, left - len(values))
+        self.least_offset, self.most_offset = least, most
+        track.dts_shift = min(shift, (1 << 31) - 1)
