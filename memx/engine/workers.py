@@ -212,6 +212,8 @@ def main() -> None:
     outbox = Outbox(job.outbox, _private_output())
     output = _Output(outbox, job.options.timeout)
     if job.allowance is not None:
+        if job.allowance < resident():
+            os._exit(_NO_MEMORY)  # the budget does not even hold what is there before anything is read
         _import_ahead(job.row.imports, job.allowance)
         _limit_memory(job.allowance)
     try:
