@@ -23,6 +23,10 @@ class Source(ABC):
     def read(self, length: int) -> bytes:
         """The next `length` bytes; fewer only at the end."""
 
+    def read_on(self, least: int, most: int) -> bytes:
+        """The next bytes, `most` at most, without waiting for more than `least`; fewer only at the end."""
+        return self.read(most)
+
     @abstractmethod
     def readinto(self, buffer: memoryview) -> int:
         """Fills `buffer` with the next bytes; how many, less than its length only at the end."""

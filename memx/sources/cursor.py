@@ -36,7 +36,7 @@ class Cursor:
         kept = self.buffer[self.index :]
         self.start += self.index
         self.index = 0
-        self.buffer = kept + self.source.read(max(length, self.block) - have)
+        self.buffer = kept + self.source.read_on(length - have, max(length, self.block) - have)
         return len(self.buffer) >= length
 
     def take(self, length: int) -> bytes:

@@ -98,15 +98,18 @@ class InflatedSource(Source):
         return self._inner.bytes_read
 
     def read(self, length: int) -> bytes:
-        parts = [self._ahead[:length]]
-        self._ahead = self._ahead[length:]
-        left = length - len(parts[0])
-        while left > 0 and (part := self._inflate(min(left, _BLOCK))):
+        return self.read_on(length, length)
+
+    def read_on(self, least: int, most: int) -> bytes:
+        parts = [self._ahead[:most]]
+        self._ahead = self._ahead[most:]
+        got = len(parts[0])
+        while got < least and (part := self._inflate(min(most - got, _BLOCK))):
             parts.append(part)
-            left -= len(part)
+            got += len(part)
         data = b"".join(parts)
-        self._position += len(data)
-        if self._broken is not None and not data and length > 0:
+        self._position += got
+        if self._broken is not None and not data and most > 0:
             broken, self._broken = self._broken, None
             raise broken
         return data
@@ -132,7 +135,7 @@ class InflatedSource(Source):
         while not self._done:
             data, hungry = b"", self._engine.needs_input
             if hungry:
-                data, self._pending = self._pending or self._inner.read(_BLOCK), b""
+                data, self._pending = self._pending or self._inner.read_on(1, _BLOCK), b""
             try:
                 out = self._engine.decompress(data, length)
             except _BROKEN as exc:
@@ -149,9 +152,9 @@ class InflatedSource(Source):
 
     def _next_member(self) -> None:
         """Goes on to the member that follows, over zeros between the two; there may be none."""
-        rest = self._engine.unused_data or self._inner.read(_BLOCK)
+        rest = self._engine.unused_data or self._inner.read_on(1, _BLOCK)
         while self._several and rest and not (rest := rest.lstrip(b"\0")):
-            rest = self._inner.read(_BLOCK)
+            rest = self._inner.read_on(1, _BLOCK)
         if self._several and rest:
             self._engine, self._pending = self._make(), rest
         else:

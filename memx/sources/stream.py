@@ -22,9 +22,12 @@ class ForwardStream(Source):
         self._position = 0
 
     def read(self, length: int) -> bytes:
-        data, self._ahead = self._ahead[:length], self._ahead[length:]
-        if len(data) < length:
-            data += self._pull(length - len(data))
+        return self.read_on(length, length)
+
+    def read_on(self, least: int, most: int) -> bytes:
+        data, self._ahead = self._ahead[:most], self._ahead[most:]
+        if len(data) < least:
+            data += self._pull(least - len(data), most - len(data))
         self._position += len(data)
         return data
 
@@ -35,7 +38,7 @@ class ForwardStream(Source):
         readinto = getattr(self._file, "readinto", None)
         while done < len(buffer):
             if readinto is None:
-                part = self._pull(len(buffer) - done)
+                part = self._pull(1, len(buffer) - done)
                 got = len(part)
                 buffer[done : done + got] = part
             else:
@@ -52,19 +55,21 @@ class ForwardStream(Source):
 
     def peek(self, length: int) -> bytes:
         if len(self._ahead) < length:
-            self._ahead += self._pull(length - len(self._ahead))
+            self._ahead += self._pull(length - len(self._ahead), length - len(self._ahead))
         return self._ahead[:length]
 
     def close(self) -> None:
         if self._owned:
             self._file.close()
 
-    def _pull(self, length: int) -> bytes:
-        """`length` bytes from the object, fewer only at its end, in pieces that the end bounds."""
+    def _pull(self, least: int, most: int) -> bytes:
+        """Bytes from the object, fewer than `least` only at its end, in pieces that the end bounds."""
+        read = getattr(self._file, "read1", self._file.read)  # which does not wait until it has all
         parts: list[bytes] = []
-        while length > 0 and (part := self._call(self._file.read, min(length, 1 << 20))):
+        while least > 0 and (part := self._call(read, min(most, 1 << 20))):
             parts.append(part)
-            length -= len(part)
+            least -= len(part)
+            most -= len(part)
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self.bytes_read += len(data)
         return data
@@ -89,8 +94,8 @@ class SeekableStream(ForwardStream):
         self.size = max(0, self._call(lambda end: file.seek(0, end), 2) - self._origin)
         self._call(file.seek, self._origin)
 
-    def read(self, length: int) -> bytes:
-        data = self.read_at(self._position, length)
+    def read_on(self, least: int, most: int) -> bytes:
+        data = self.read_at(self._position, most)
         self._position += len(data)
         return data
 
@@ -104,7 +109,7 @@ class SeekableStream(ForwardStream):
         if not length:
             return b""
         self._call(self._file.seek, self._origin + offset)
-        return self._pull(length)
+        return self._pull(length, length)
 
     def skip(self, length: int) -> int:
         stepped = min(length, max(0, (self.size or 0) - self._position))

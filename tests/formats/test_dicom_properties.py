@@ -129,6 +129,17 @@ def test_real_files_agree_with_pydicom(path: Path) -> None:
         assert "truncated" in path.name
 
 
+@pytest.mark.parametrize("path", NAKED, ids=lambda path: path.name)
+@pytest.mark.parametrize("size", [61, 997])
+def test_however_the_bytes_come_the_lines_are_the_same(path: Path, size: int) -> None:
+    class Trickle(io.BytesIO):
+        def read1(self, _length: int | None = -1, /) -> bytes:
+            return super().read1(size)
+
+    whole = list(map(encode, DicomStreamReader(SeekableStream(io.BytesIO(path.read_bytes()), "x"))))
+    assert list(map(encode, DicomStreamReader(ForwardStream(Trickle(path.read_bytes()), "x")))) == whole
+
+
 def _damaged(data: bytes, chance: random.Random) -> bytes:
     """`data` cut, or with some of its bytes changed, taken out or put in; more often at the beginning."""
     damaged = bytearray(data)

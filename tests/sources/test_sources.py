@@ -105,6 +105,14 @@ class TestEverySource:
         assert source.skip(5) == 0
         assert source.readinto(memoryview(buffer)) == 0
 
+    def test_reads_on_with_what_is_there(self, source: Source) -> None:
+        data = source.read_on(5, 200)
+        assert 5 <= len(data) <= 200
+        while part := source.read_on(5, 200):
+            data += part
+        assert data == DATA
+        assert source.tell() == len(DATA)
+
     def test_a_short_end(self, source: Source) -> None:
         source.skip(len(DATA) - 3)
         buffer = bytearray(8)
@@ -230,6 +238,15 @@ class TestLocalFile:
         LocalFile(descriptor, "data").close()
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(descriptor)
+
+
+def test_a_pipe_is_not_waited_for_longer_than_needed() -> None:
+    reading, writing = os.pipe()
+    with open(writing, "wb", buffering=0) as end, open(reading, "rb") as pipe, open_source(pipe) as source:
+        end.write(b"abcdef")
+        assert source.read_on(2, 1 << 16) == b"abcdef"
+        end.write(b"gh")
+        assert source.read_on(1, 1 << 16) == b"gh"
 
 
 class TestNamedPipe:

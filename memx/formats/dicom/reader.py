@@ -76,6 +76,11 @@ class _Rest(Source):
     def read(self, length: int) -> bytes:
         return self._cursor.take(length)
 
+    def read_on(self, least: int, most: int) -> bytes:
+        cursor = self._cursor
+        cursor.ensure(least)
+        return cursor.take(min(most, max(least, len(cursor.buffer) - cursor.index)))
+
     def readinto(self, buffer: memoryview) -> int:
         data = self.read(len(buffer))
         buffer[: len(data)] = data

@@ -127,14 +127,14 @@ class Tokenizer:
                         "offset": start + value_at,
                         "length": length,
                     }
+                    if parent:
+                        record["parent"] = parent
                     raw = buffer[value_at:index]
                     value = convert(raw, decode) if length else []
                     if value is None:
                         record |= binary(raw)
                     else:
                         record["value"] = value
-                    if parent:
-                        record["parent"] = parent
                     cursor.index = index
                     yield record
             token = self._step()
