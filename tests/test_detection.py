@@ -142,8 +142,8 @@ FITS += b"NAXIS   =                    0".ljust(80) + b"END".ljust(2880 - 240)
         ("audio", b"fLaC\x80\0\0\x22" + bytes(34)),
         ("audio", b"FORM\0\0\0\x2eAIFFCOMM" + bytes(30)),
         ("isobmff", b"\0\0\0\x14ftypisom\0\0\0\0isom"),
-        ("video", b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01"),
-        ("video", b"RIFF\x24\0\0\0AVI LIST"),
+        ("matroska", b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01"),
+        ("avi", b"RIFF\x24\0\0\0AVI LIST"),
     ],
 )
 def test_a_signature_stands_under_any_name(key: str, head: bytes, suffix: str) -> None:

@@ -86,6 +86,22 @@ FORMATS: tuple[Format, ...] = (
         "IsoStreamReader",
     ),
     Format(
+        "matroska",
+        "video",
+        (".mkv", ".webm", ".mk3d"),
+        signatures.is_matroska,
+        "memx.formats.video.matroska",
+        "MatroskaStreamReader",
+    ),
+    Format(
+        "avi",
+        "video",
+        (".avi",),
+        signatures.is_avi,
+        "memx.formats.video.avi",
+        "AviStreamReader",
+    ),
+    Format(
         "video",
         "video",
         (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts"),

@@ -80,8 +80,9 @@ _BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"emsg", b"prft"
 _FILLERS = {b"free", b"skip", b"wide"}
 _STILL_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"avif", b"crx ", b"jp2 ", b"jpx ", b"jxl "}
 _SEQUENCE_BRANDS = {b"msf1", b"avis", b"hevc", b"hevx"}
+_EBML = b"\x1a\x45\xdf\xa3"
 _VIDEO_MAGIC = (
-    (b"\x1a\x45\xdf\xa3", "matroska"),  # RFC 8794, 11.2.1: EBML
+    (_EBML, "matroska"),  # RFC 8794, 11.2.1: EBML
     (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), "asf"),  # ASF 10.1: Header Object
     (b"FLV\x01", "flv"),  # Video File Format 10.1, E.2
     (b"DKIF\0\0", "ivf"),
@@ -107,6 +108,16 @@ def is_isobmff(head: bytes, _suffix: str) -> bool:
 
 _SOUND_SUFFIXES = frozenset((".m4a", ".m4b", ".m4p", ".f4a", ".f4b", ".aax", ".mka", ".weba", ".wma", ".ra", ".oga"))
 _SOUND_BRANDS = frozenset((b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ", b"aax ", b"aaxc"))
+
+
+def is_matroska(head: bytes, _suffix: str) -> bool:
+    """RFC 8794, 11.2.1: an EBML header, as Matroska and WebM begin."""
+    return head.startswith(_EBML)
+
+
+def is_avi(head: bytes, _suffix: str) -> bool:
+    """AVI RIFF File Reference: the form of the first chunk."""
+    return head[:4] == b"RIFF" and head[8:11] == b"AVI"
 
 
 def is_named_as_sound(head: bytes, suffix: str) -> bool:

@@ -77,18 +77,25 @@ class LocalFile(Source):
 
     def read_at(self, offset: int, length: int) -> bytes:
         # a declared length is clamped before anything is allocated for it
-        length = min(length, max(0, (self.size or 0) - offset))
-        parts: list[bytes] = []
+        left = (self.size or 0) - offset
+        if length > left:
+            length = left
         try:
-            while length > 0 and (part := os.pread(self._descriptor, length, offset)):
-                parts.append(part)
-                offset += len(part)
-                length -= len(part)
+            data = os.pread(self._descriptor, length, offset) if length > 0 else b""
+            if len(data) < length:
+                data = self._whole(data, offset, length)
         except OSError as exc:
             raise SourceFailed(f"{self.path} cannot be read: {reason(exc)}", offset=offset) from exc
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
         self.bytes_read += len(data)
         return data
+
+    def _whole(self, data: bytes, offset: int, length: int) -> bytes:
+        """`data`, which a short read gave, and what follows it."""
+        parts, have = [data], len(data)
+        while have < length and (part := os.pread(self._descriptor, length - have, offset + have)):
+            parts.append(part)
+            have += len(part)
+        return b"".join(parts)
 
     def skip(self, length: int) -> int:
         stepped = min(length, max(0, (self.size or 0) - self._position))

@@ -8,6 +8,8 @@ from typing import Any
 import av
 import numpy as np
 
+from tests.samples import avi, matroska
+
 WIDTH, HEIGHT, RATE, FRAMES = 64, 48, 25, 20
 CHAPTERS = [
     {"id": 1, "start": 0, "end": 400, "time_base": Fraction(1, 1000), "metadata": {"title": "One"}},
@@ -201,3 +203,33 @@ def build_small_isobmff(folder: Path) -> Path:
 def build_giant_isobmff(folder: Path) -> Path:
     """As `build_giant`."""
     return build_giant(folder)
+
+
+def build_matroska(folder: Path) -> Path:
+    """What `memx.formats.video.matroska` reads by itself."""
+    return mux(folder / "attachment.mkv")
+
+
+def build_small_matroska(folder: Path) -> Path:
+    """A hundred frames of 1 KiB."""
+    return matroska.write_with_holes(folder / "small.mkv", 100, 1 << 10)
+
+
+def build_giant_matroska(folder: Path) -> Path:
+    """A hundred frames of 1 GiB, which are holes."""
+    return matroska.write_with_holes(folder / "giant.mkv", 100, 1 << 30)
+
+
+def build_avi(folder: Path) -> Path:
+    """What `memx.formats.video.avi` reads by itself."""
+    return mux(folder / "riff.avi")
+
+
+def build_small_avi(folder: Path) -> Path:
+    """Thirty frames of 1 KiB."""
+    return avi.write_with_holes(folder / "small.avi", 30, 1 << 10)
+
+
+def build_giant_avi(folder: Path) -> Path:
+    """Thirty frames of more than 3 GiB, which are holes."""
+    return avi.write_with_holes(folder / "giant.avi", 30, 0xE0000000)

@@ -1,12 +1,13 @@
 """`stream` records from what a container and the codecs say, with the fields of `memx.formats.video.describe`."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.probe import Observed
-from memx.records import Record
+from memx.records import Record, encode
 
 DISPOSITIONS = (
     "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
@@ -14,6 +15,8 @@ DISPOSITIONS = (
     "dependent", "still_image", "multilayer",
 )  # fmt: skip
 """FFmpeg's names, in its order."""
+_LINES = 256
+"""So many packets are handed on at once."""
 
 
 class Tags(dict[str, Any]):
@@ -76,18 +79,55 @@ def stream_record(index: int, seen: Observed, shown: Shown) -> Record:
     return record
 
 
-def packet_record(packet: Packet) -> Record:
-    """The record of a packet whose times are complete."""
+Row = tuple[int, int | None, int | None, int | None, int, int | None, bool]
+"""A packet: stream, pts, dts, duration, size, pos, whether it is a key frame."""
+
+
+def row_of(packet: Packet) -> Row:
+    """The row of a packet whose times are complete."""
+    return (
+        packet.stream,
+        None if packet.pts == NO_TIME else packet.pts,
+        None if packet.dts == NO_TIME else packet.dts,
+        packet.duration or None,
+        packet.size,
+        packet.pos,
+        packet.key,
+    )
+
+
+def packet_record(row: Row) -> Record:
+    """The `packet` record of a row."""
+    index, pts, dts, duration, size, pos, key = row
     return {
         "type": "packet",
-        "stream_index": packet.stream,
-        "pts": None if packet.pts == NO_TIME else packet.pts,
-        "dts": None if packet.dts == NO_TIME else packet.dts,
-        "duration": packet.duration or None,
-        "size": packet.size,
-        "pos": packet.pos,
-        "keyframe": packet.key,
+        "stream_index": index,
+        "pts": pts,
+        "dts": dts,
+        "duration": duration,
+        "size": size,
+        "pos": pos,
+        "keyframe": key,
     }
+
+
+def packet_lines(rows: Iterable[Row]) -> Iterator[bytes]:
+    """The records of rows as lines of JSON, many at a time: the hot loop."""
+    lines: list[str] = []
+    add = lines.append
+    for row in rows:
+        index, pts, dts, duration, size, pos, key = row
+        if pts is None or dts is None or pos is None:
+            add(encode(packet_record(row)).decode("ascii"))
+        else:
+            add(
+                f'{{"type":"packet","stream_index":{index},"pts":{pts},"dts":{dts},"duration":{duration or "null"},'
+                f'"size":{size},"pos":{pos},"keyframe":{"true" if key else "false"}}}\n'
+            )
+        if len(lines) == _LINES:
+            yield "".join(lines).encode("ascii")
+            lines.clear()
+    yield "".join(lines).encode("ascii")
 
 
 def ratio(value: Fraction | None) -> str | None:

@@ -40,6 +40,8 @@ class Packet:
     kind: int | None = None
     offset: int = 0
     """Where it begins in what the container had as one packet, for sound that is parsed anew."""
+    corrupt: bool = False
+    """Whether it is cut off."""
 
 
 _BIDIRECTIONAL = 2
@@ -122,6 +124,10 @@ class Clock:
             self.cur_dts = packet.dts
         if self.intra_only:
             packet.key = True
+
+    def window(self) -> list[int]:
+        """The times that are held back, sorted; the first was given as a time of decoding."""
+        return self._window[: self.delay + 1]
 
     def frame_duration(self, packet: Packet) -> Fraction | None:
         """Seconds of a packet whose length the container does not say (`compute_frame_duration`); None unknown."""

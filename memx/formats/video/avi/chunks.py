@@ -9,7 +9,8 @@ from memx.sources import Source
 HEAD = 16
 """Bytes that hold the header of a chunk, and the first of what is in it."""
 _MOST_STEP = 1 << 12
-_SPARSE = 16
+_DENSE, _SPARSE = 16, 32
+"""Of so many bytes one is read, at most and at least, where chunks are far enough apart."""
 _SCAN = 1 << 16
 _SKIPPED = (b"JUNK", b"idx1", b"indx")
 _HEADERS = re.compile(rb"(?=[0-9][0-9][\0-\x7f]{2}|LIST|JUNK|idx1|indx|ix[0-9][0-9])")
@@ -38,7 +39,9 @@ class Chunks:
         self._count = count
         self._data = b""
         self._start = 0
-        self._step = 1 << 10
+        self._step = _MOST_STEP
+        self._read_before = source.bytes_read
+        self._scan, self._scan_start = b"", 0
         self._kinds: dict[int, bytes] = {}
         self._in_a_row: dict[int, int] = {}
 
@@ -79,7 +82,7 @@ class Chunks:
                 else:
                     at, sure = self._resume(at + 1), False
                     continue
-            elif kind == b"LIST":
+            elif kind == b"LIST" or (kind == b"RIFF" and data[i + 8 : i + 12] == b"AVIX"):
                 at += 12
             elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= self._limit:
                 at += 8 + size
@@ -100,26 +103,32 @@ class Chunks:
             self._kinds[number], self._in_a_row[number] = suffix, 0
 
     def _load(self, at: int) -> None:
-        """Reads on at `at`: little, where the last read led far. Behind the end of the file there are noughts."""
-        apart = at - self._start
-        self._step = max(HEAD, min(_MOST_STEP, (3 * self._step + apart // _SPARSE) // 4))
+        """Reads a step at `at`: less where much of what was passed was read. Behind the end there are noughts."""
+        passed, read = at - self._position, self._source.bytes_read - self._read_before
+        if read * _DENSE > passed:
+            self._step = max(HEAD, self._step // 2)
+        elif read * _SPARSE < passed:
+            self._step = min(_MOST_STEP, self._step * 2)
         data = self._source.read_at(at, self._step)
-        if at + len(data) >= self._size or len(data) < self._step:
+        if at + len(data) >= self._size or len(data) < HEAD:
             data += bytes(HEAD)
         self._data, self._start = data, at
 
     def _resume(self, at: int) -> int:
         """Where something that looks like the header of a chunk begins, from `at` on."""
-        first = True
+        near = self._bytes(at, HEAD)
+        if near and (found := _HEADERS.match(near)) is not None:
+            return at  # behind the byte that makes an odd length even
         while at < self._size:
-            data = self._bytes(at, HEAD) if first else self._source.read_at(at, _SCAN)
-            first = False
-            found = _HEADERS.search(data)
-            if found is not None and at + found.start() + 8 <= self._size:
-                return at + found.start()
-            if at + len(data) >= self._size:
+            begin = at - self._scan_start
+            if begin < 0 or begin + 4 > len(self._scan):
+                self._scan, self._scan_start, begin = self._source.read_at(at, _SCAN), at, 0
+            found = _HEADERS.search(self._scan, begin)
+            if found is not None:
+                return self._scan_start + found.start()
+            if self._scan_start + len(self._scan) >= self._size or len(self._scan) < 4:
                 break
-            at += max(1, len(data) - 3)
+            at = self._scan_start + len(self._scan) - 3
         return self._size
 
     def _bytes(self, at: int, length: int) -> bytes:

@@ -20,6 +20,8 @@ _IS_KEY = 0x10
 _MOST_CHUNKS = 1 << 16
 """Standard indexes that a super index may lead to."""
 _TWO_SECONDS = 2
+_MOST_BITS = 1 << 16
+"""Bytes of bits that say which pictures are key frames: those of five hours."""
 _MOST_BUFFER = 8 * 8 << 20
 """Bits that streams may lie apart, by their bit rates."""
 
@@ -202,14 +204,17 @@ class Survey:
     keys: bool = False
     """Whether there is any key frame."""
     apart: bool = False
+    bits: dict[int, bytearray] = field(default_factory=dict)
+    """For streams that are asked for, a bit for each unit of time: whether a key frame begins there."""
 
 
-def survey(index: Index, ticks: list[float], bit_rates: list[int]) -> Survey:
+def survey(index: Index, ticks: list[float], bit_rates: list[int], pictures: list[int]) -> Survey:
     """One walk through an index. `ticks` are the seconds of a unit of each stream, as its entries count.
 
-    NotKnown where entries do not stand in the order of the file.
+    The key frames of the streams in `pictures` are kept, as far as they are not too many. NotKnown where entries
+    do not stand in the order of the file.
     """
-    found = Survey([Summary() for _ in ticks])
+    found = Survey([Summary() for _ in ticks], bits={stream: bytearray() for stream in pictures})
     latest = [-1.0] * len(ticks)
     pos = -1
     for entry in index.entries():
@@ -233,26 +238,40 @@ def survey(index: Index, ticks: list[float], bit_rates: list[int]) -> Survey:
         one.count += 1
         one.size += entry.size
         found.keys = found.keys or entry.key
+        if number in found.bits:
+            _keep(found.bits[number], entry.time, key=entry.key)
     found.apart = found.apart or index.repeats
     return found
 
 
+def _keep(bits: bytearray, time: int, *, key: bool) -> None:
+    place = time >> 3
+    if key and place < _MOST_BITS:
+        if place >= len(bits):
+            bits.extend(bytes(place - len(bits) + 1))
+        bits[place] |= 1 << (time & 7)
+
+
 class KeyFrames:
-    """Whether the chunks of a stream are key frames, asked in their order."""
+    """Whether the chunks of a stream of pictures are key frames, asked in their order."""
 
-    def __init__(self, index: Index | None, stream: int, *, first_is_key: bool, last: Entry | None) -> None:
-        self._entries = iter(()) if index is None else index.entries(stream)
-        self._entry = next(self._entries, None)
-        self._first = self._entry if first_is_key else None
-        self._last = last
-
-    def look(self, time: int) -> tuple[bool, bool]:
-        """Whether the chunk that begins at `time` is a key frame, and whether it is the last one that is known."""
-        while self._entry is not None and self._entry.time < time:
+    def __init__(self, index: Index | None, stream: int, found: Survey) -> None:
+        summary = found.streams[stream] if found.streams else Summary()
+        self._last = summary.last.time if summary.last is not None else -1
+        self._first = summary.first.time if summary.first is not None and not found.keys else -1
+        self._bits = found.bits.get(stream, bytearray())
+        self._entries: Iterator[Entry] | None = None
+        if index is not None and self._last >> 3 >= _MOST_BITS:
+            self._entries = index.entries(stream)
             self._entry = next(self._entries, None)
-        entry = self._entry
-        if entry is None:
-            return True, True  # FFmpeg adds what is missing, and takes it for a key frame
-        if entry.time != time:
-            return False, False
-        return entry.key or entry is self._first, entry == self._last
+
+    def look(self, time: int) -> bool:
+        """Whether the chunk that begins at `time` is a key frame."""
+        if time > self._last or time == self._first:
+            return True  # FFmpeg adds what is missing, and takes it for a key frame
+        if self._entries is not None:
+            while self._entry is not None and self._entry.time < time:
+                self._entry = next(self._entries, None)
+            return self._entry is not None and self._entry.time == time and self._entry.key
+        place = time >> 3
+        return place < len(self._bits) and bool(self._bits[place] >> (time & 7) & 1)

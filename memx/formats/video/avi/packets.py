@@ -43,7 +43,9 @@ class Demuxer:
                     self.cut = True
                     return
                 self.cut = there < size
-                yield from self._part(stream, chunk, done, there)
+                for packet in self._part(stream, chunk, done, there):
+                    packet.corrupt = self.cut
+                    yield packet
                 stream.offset += stream.counter.length(there)
                 done += size
         for stream in self._streams:
@@ -60,7 +62,7 @@ class Demuxer:
             return
         packet = Packet(stream.index, NO_TIME, time, 0, size, pos, key=True)
         if stream.index in self._keys:
-            packet.key, _ = self._keys[stream.index].look(stream.offset)
+            packet.key = self._keys[stream.index].look(stream.offset)
         if stream.look is not None:
             self._look(stream, packet, chunk)
         elif clock.parsed:

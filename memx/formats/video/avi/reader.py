@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import packet_record, stream_record
+from memx.formats.video.assembly import Row, packet_lines, packet_record, row_of, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
@@ -33,10 +34,12 @@ class AviStreamReader(StreamReader):
 
     - The media data are walked chunk by chunk, of which only headers and first bytes are read; indexes are walked
       beside them in windows, for key frames, and before them once, for bit rates.
+    - In a summary there are no packets.
     - A file that ends early gives its packets up to there, and TruncatedFile.
     """
 
     format = "video"
+    _first_corrupt: Packet | None = None
     access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
 
     def open(self) -> dict[str, Any]:
@@ -90,23 +93,47 @@ class AviStreamReader(StreamReader):
         }
 
     def records(self) -> Iterator[Record]:
+        yield from self._descriptions()
+        yield from map(packet_record, self._rows())
+        yield from self._ending()
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        yield from self._descriptions()
+        yield from packet_lines(self._rows())
+        yield from self._ending()
+
+    def _descriptions(self) -> Iterator[Record]:
         for stream in self._streams:
             yield stream_record(stream.index, stream.seen, stream.shown)
-        yield from self._all_packets()
-        size = self.source.size or 0
-        if self._demuxer.cut:
-            raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
-        cut = cut_off(self.source, "avi")
-        if cut is not None:
-            raise cut
 
-    def _all_packets(self) -> Iterator[Record]:
+    def _rows(self) -> Iterator[Row]:
+        """All packets up to the first that is cut off."""
+        if self.options.summary:
+            return
+        self._left = self._every_packet()
+        for packet in self._left:
+            if packet.corrupt:
+                self._first_corrupt = packet
+                return
+            yield row_of(packet)
+
+    def _every_packet(self) -> Iterator[Packet]:
         queue = self._demuxer.queue
-        for packet in queue:
-            yield _record(packet, corrupt=self._demuxer.cut and packet is queue[-1])
+        yield from queue
         queue.clear()
-        for packet in self._packets:
-            yield _record(packet, corrupt=self._demuxer.cut)
+        yield from self._packets
+
+    def _ending(self) -> Iterator[Record]:
+        """What is cut off. Raises TruncatedFile where the file ends early."""
+        size = self.source.size or 0
+        if self._first_corrupt is not None:
+            for packet in chain((self._first_corrupt,), self._left):
+                yield packet_record(row_of(packet)) | ({"corrupt": True} if packet.corrupt else {})
+        if self._demuxer.cut and not self.options.summary:
+            raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
+        error = cut_off(self.source, "avi")
+        if error is not None:
+            raise error
 
     def _chunks(self, headers: Headers) -> Chunks:
         return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams))
@@ -158,7 +185,9 @@ class AviStreamReader(StreamReader):
         if index is None:
             return Survey()
         ticks = [float(s.seen.clock.base) / max(1, s.counter.sample_size) for s in streams]
-        found = survey(index, ticks, [stream.bit_rate for stream in streams])
+        # where a parser looks at each picture, it has the last word on which are key frames
+        pictures = [s.index for s in streams if s.seen.clock.kind == "video" and not s.seen.clock.parsed]
+        found = survey(index, ticks, [stream.bit_rate for stream in streams], pictures)
         found.apart = found.apart or self._begins_late(found)
         _measure(found, streams, size)
         return found
@@ -196,20 +225,8 @@ def _measure(found: Survey, streams: list[Stream], size: int) -> None:
 
 
 def _key_frames(index: Index | None, found: Survey, streams: list[Stream]) -> dict[int, KeyFrames]:
-    keys = {}
-    for stream in streams:
-        # where a parser looks at each packet, it has the last word
-        if stream.seen.clock.kind == "video" and not stream.seen.clock.parsed:
-            last = found.streams[stream.index].last if found.streams else None
-            keys[stream.index] = KeyFrames(index, stream.index, first_is_key=not found.keys, last=last)
-    return keys
-
-
-def _record(packet: Packet, *, corrupt: bool) -> Record:
-    made = packet_record(packet)
-    if corrupt:
-        made["corrupt"] = True
-    return made
+    pictures = [stream for stream in streams if stream.seen.clock.kind == "video" and not stream.seen.clock.parsed]
+    return {stream.index: KeyFrames(index, stream.index, found) for stream in pictures}
 
 
 def _part(number: int) -> Fraction:

@@ -168,6 +168,8 @@ def _frames(stream: Stream, tag: int, first: First) -> None:
 def _samples(stream: Stream, tag: int, block: int, depth: int) -> None:
     """Sound whose packets have as many samples as their size says."""
     coding, channels = stream.seen.coding, stream.seen.coding.channels
+    bits = (8 if tag in (_ALAW, _MULAW) else depth) * channels
+    coding.bit_rate = coding.bit_rate or bits * coding.sample_rate
     if tag == _WAVE_PCM and depth in _PCM:
         coding.name, coding.sample_fmt = _PCM[depth]
     elif tag == _FLOAT and depth == 32:
@@ -186,5 +188,4 @@ def _samples(stream: Stream, tag: int, block: int, depth: int) -> None:
         return
     else:
         raise NotKnown(f"sound of format {tag:#x}, {depth} bits")
-    bits = (8 if tag in (_ALAW, _MULAW) else depth) * channels
     stream.seen.clock.measure = lambda size: 8 * size // bits

@@ -1,7 +1,8 @@
 """Clusters and their blocks: RFC 9559, 5.1.3 and 10. Only the headers are read, payload is stepped over."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
@@ -13,34 +14,26 @@ from memx.sources import Source
 HEAD = 16
 """Bytes that hold the header of a simple block, and the first of what is in it."""
 _MOST_STEP = 1 << 12
-_SPARSE = 16
-"""One byte in so many is read, where blocks are far apart."""
+_DENSE, _SPARSE = 16, 32
+"""Of so many bytes one is read, at most and at least, where blocks are far enough apart."""
 _SCAN = 1 << 16
+MOST_FAULTS = 64
+"""More damage than this is skipped without a word."""
 _MOST_CHILDREN = 1 << 10
 """Elements of a block group that are looked at."""
 _ENDS = frozenset((*elements.LEVEL_1, elements.SEGMENT, elements.HEADER))
 _UNKNOWN = frozenset((0x7F, 0x3FFF, 0x1FFFFF))
 """Sizes of which the bytes must be looked at twice: in so many bits they stand for an unknown size."""
-_MARKS = tuple(name.to_bytes(4, "big") for name in elements.LEVEL_1)
+_MARK = re.compile(b"|".join(re.escape(name.to_bytes(4, "big")) for name in elements.LEVEL_1))
 
 
-class Block(NamedTuple):
-    """A block. `track` is what its track number is in the mapping given; `time` is relative to its cluster.
+Block = tuple[Any, int, bool, int, int | None, int, int, int, bytes, int]
+"""A block: what its track number is in the mapping given; its time, relative to its cluster; whether it says that it
+is a key frame; how it is laced; its duration, None where it is not said; the size of its payload; where its body
+begins, and where its payload does; bytes that were read, and where in them the payload begins.
 
-    `pos` is where its body begins, `begin` where its payload does, which is `size` bytes; `data` has, from `at`
-    on, what was read of the payload. `duration` is None where it is not said.
-    """
-
-    track: Any
-    time: int
-    key: bool
-    lacing: int
-    duration: int | None
-    size: int
-    pos: int
-    begin: int
-    data: bytes
-    at: int
+A plain tuple, since there may be hundreds of thousands.
+"""
 
 
 class Clusters:
@@ -63,46 +56,49 @@ class Clusters:
         """Whether the file ends inside an element."""
         self._data = b""
         self._start = 0
-        self._step = 1 << 10
+        self._step = _MOST_STEP
+        self._tail = self._file_size - _MOST_STEP - 1
+        self._read_before = source.bytes_read
+        self._scan, self._scan_start = b"", 0
 
     def payload(self, block: Block, length: int) -> bytes:
         """The first `length` bytes of a block's payload, fewer where that is shorter, or the file ends."""
-        length = min(length, block.size)
-        if block.at + length <= len(block.data) and block.begin + length <= self._file_size:
-            return block.data[block.at : block.at + length]
-        return self._source.read_at(block.begin, length)
+        _, _, _, _, _, size, _, begin, data, at = block
+        length = min(length, size)
+        if at + length <= len(data) and begin + length <= self._file_size:
+            return data[at : at + length]
+        return self._source.read_at(begin, length)
 
     def blocks(self) -> Iterator[Block]:
         """Every block, in the order of the file, up to the end or to where the file breaks off."""
         at: int | None = self._begin
         while at is not None and at < self._end:
             try:
-                at = yield from self._level_1(at)
+                name, body, end = self._header(at)
+                if name == elements.CLUSTER:
+                    self._keep_pace(at)
+                    at = yield from self._cluster(body, end)
+                elif end is None:
+                    raise CorruptFile(f"the element 0x{name:X} at {at} has no end", offset=at)
+                else:
+                    at = end
             except CorruptFile as exc:
-                self.faults.append(fault(exc.code, exc.message, exc.offset))
+                if len(self.faults) < MOST_FAULTS:
+                    self.faults.append(fault(exc.code, exc.message, exc.offset))
                 at = self._resume(1 + (exc.offset or self._begin))
-
-    def _level_1(self, at: int) -> Generator[Block, None, int | None]:
-        """The element of the segment at `at`; returns where the next one begins, None at the end."""
-        name, body, end = self._header(at)
-        if name == elements.CLUSTER:
-            return (yield from self._cluster(body, end))
-        if end is None:
-            raise CorruptFile(f"the element 0x{name:X} at {at} has no end", offset=at)
-        return end
 
     def _cluster(self, at: int, end: int | None) -> Generator[Block, None, int | None]:
         """The blocks of a cluster whose body is at `at`: the hot loop."""
         self.time = 0
         limit = self._end if end is None else min(end, self._file_size)
-        tracks, data, start, stop = self._tracks, self._data, self._start, self._start + len(self._data) - HEAD
+        find, load, no_track = self._tracks.get, self._load, self
+        data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
         while at < limit:
             if not start <= at <= stop:
-                data = self._load(at)
+                data = load(at)
                 start, stop = at, at + len(data) - HEAD
             i = at - start
-            length = data[i + 1]
-            if data[i] == elements.SIMPLE_BLOCK and length >= 0x20:
+            if data[i] == 0xA3 and (length := data[i + 1]) >= 0x20:  # a simple block of a short size
                 if length >= 0x80:
                     size, i = length & 0x7F, i + 2
                 elif length >= 0x40:
@@ -112,18 +108,15 @@ class Clusters:
                 pos = start + i
                 after = pos + size
                 if data[i] >= 0x80 and size > 3 and after <= limit and size not in _UNKNOWN:
-                    time, flags = data[i + 1] << 8 | data[i + 2], data[i + 3]
-                    track = tracks.get(data[i] & 0x7F, self)
-                    if track is self:
+                    track = find(data[i] & 0x7F, no_track)
+                    if track is no_track:
                         raise CorruptFile(f"the block at {at} is of no track", offset=at)
+                    at = after
                     if track is not None:
+                        time, flags = data[i + 1] << 8 | data[i + 2], data[i + 3]
                         if time >= 0x8000:
                             time -= 0x10000
-                        yield Block(track, time, flags > 127, flags & 6, None, size - 4, pos, pos + 4, data, i + 4)
-                        if self._start != start:
-                            data, start = self._data, self._start
-                            stop = start + len(data) - HEAD
-                    at = after
+                        yield track, time, flags > 127, flags & 6, None, size - 4, pos, pos + 4, data, i + 4
                     continue
             name, body, after_or_none = self._header(at)
             data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
@@ -177,7 +170,7 @@ class Clusters:
             return None
         time, flags = int.from_bytes(head[width : width + 2], "big", signed=True), head[width + 2]
         key, payload = references == 0 if grouped else flags > 127, body + width + 3
-        return Block(track, time, key, flags & 6, duration, after - payload, body, payload, head, width + 3)
+        return track, time, key, flags & 6, duration, after - payload, body, payload, head, width + 3
 
     def _header(self, at: int) -> tuple[int, int, int | None]:
         """Identifier, body and end of the element at `at`. CorruptFile where there is none."""
@@ -198,24 +191,34 @@ class Clusters:
         return self._data[begin : begin + min(length, self._file_size - at)]
 
     def _load(self, at: int) -> bytes:
-        """Reads on at `at`: little, where the last read led far. Behind the end of the file there are noughts."""
-        apart = at - self._start
-        self._step = max(HEAD, min(_MOST_STEP, (3 * self._step + apart // _SPARSE) // 4))
+        """Reads a step at `at`. Behind the end of the file there are noughts."""
+        if self._step > HEAD:
+            self._keep_pace(at)
         data = self._source.read_at(at, self._step)
-        if at + len(data) >= self._file_size or len(data) < self._step:
+        if (at > self._tail and at + len(data) >= self._file_size) or len(data) < HEAD:
             data += bytes(HEAD)
         self._data, self._start = data, at
         return data
 
+    def _keep_pace(self, at: int) -> None:
+        """Reads more at once where little of what was passed was read, and less where it was much."""
+        passed, read = at - self._begin, self._source.bytes_read - self._read_before
+        if read * _DENSE > passed:
+            self._step = max(HEAD, self._step // 2)
+        elif read * _SPARSE < passed:
+            self._step = min(_MOST_STEP, self._step * 2)
+
     def _resume(self, at: int) -> int | None:
         """Where the next element of the segment begins, from `at` on; None if nowhere."""
         self._end = self._file_size
-        tail = b""
         while at < self._file_size:
-            data = tail + self._source.read_at(at, _SCAN)
-            found = min((data.find(mark) for mark in _MARKS if mark in data), default=-1)
-            if found >= 0:
-                return at - len(tail) + found
-            at += len(data) - len(tail)
-            tail = data[-3:]
+            begin = at - self._scan_start
+            if begin < 0 or begin + 4 > len(self._scan):
+                self._scan, self._scan_start, begin = self._source.read_at(at, _SCAN), at, 0
+            found = _MARK.search(self._scan, begin)
+            if found is not None:
+                return self._scan_start + found.start()
+            if self._scan_start + len(self._scan) >= self._file_size or len(self._scan) < 4:
+                return None
+            at = self._scan_start + len(self._scan) - 3
         return None

@@ -131,7 +131,10 @@ class Headers:
             return self.master(found, field.fields, depth + 1)
         assert found.end is not None  # what `children` gives
         length = found.end - found.body
-        if field.kind == "place" or length > (self._limit if field.kind == "text" else _MOST_BYTES):
+        most = {"place": -1, "text": self._limit, "bytes": _MOST_BYTES}.get(field.kind)
+        if most is None and length > 8:
+            raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {length} bytes", offset=found.at)
+        if most is not None and length > most:
             return Place(found.body, length)
         data = self._window.read(found.body, length)
         if len(data) < length:
@@ -139,14 +142,11 @@ class Headers:
         return _SIMPLE[field.kind](data, found)
 
 
-def _unsigned(data: bytes, found: Element) -> int | None:
-    if len(data) > 8:
-        raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {len(data)} bytes", offset=found.at)
+def _unsigned(data: bytes, _found: Element) -> int | None:
     return int.from_bytes(data, "big") if data else None
 
 
-def _signed(data: bytes, found: Element) -> int | None:
-    _unsigned(data, found)
+def _signed(data: bytes, _found: Element) -> int | None:
     return int.from_bytes(data, "big", signed=True) if data else None
 
 

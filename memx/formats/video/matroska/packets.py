@@ -1,26 +1,38 @@
-"""Packets from blocks: what FFmpeg's demuxer makes of each (RFC 9559, 10), and the record of it."""
+"""Packets from blocks: what FFmpeg's demuxer makes of each (RFC 9559, 10), and the records of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
+from memx.formats.video.assembly import Row, row_of
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
-from memx.formats.video.matroska.clusters import Block, Clusters
+from memx.formats.video.matroska.clusters import MOST_FAULTS, Block, Clusters
 from memx.formats.video.matroska.tracks import Track
-from memx.formats.video.packets import DROPPED, KEY
+from memx.formats.video.packets import BIDIRECTIONAL, DROPPED, KEY
 from memx.records import Record
 
 _LOOKED_AT = 64
+_UNPACKED = 1 << 12
 _MOST_LACES = 1 << 16
 _MOST_TIME = (1 << 63) - 1
+
+
+Pace = tuple[int, int, int, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
+"""How the packets of a track go on, once FFmpeg would have described its streams: for most, by simple sums.
+
+The index of the stream; what is taken off its times; what a packet lasts whose block does not say (0: not known);
+units of time in a second of sound, and what a sample is of them (0: `look` gives no samples); what was taken off its
+beginning; whether all are key frames; what looks at packets; and where pictures are reordered, the latest times, the
+least first.
+"""
 
 
 class Demuxer:
     """Packets of the tracks in a segment, their times completed.
 
     `scale` is that of the segment: nanoseconds of a unit. `queue` holds what was looked at to describe the
-    streams; packets are taken from there first.
+    streams; their records come first.
     """
 
     def __init__(self, clusters: Clusters, tracks: list[Track], scale: int) -> None:
@@ -28,92 +40,166 @@ class Demuxer:
         self._tracks = tracks
         self._scale = scale
         self._blocks = clusters.blocks()
+        self._frames_left: Iterator[Packet] = iter(())
+        """Of the block that `packets` stopped at."""
         self.queue: list[Packet] = []
         self.faults: list[Record] = clusters.faults
+
+    @property
+    def cut(self) -> bool:
+        """Whether the file ends inside a block."""
+        return self._clusters.cut
 
     def packets(self) -> Iterator[Packet]:
         """The packets of all blocks, completed one by one: slow, and right for all of them."""
         for block in self._blocks:
-            yield from self._of_block(block)
+            self._frames_left = self._of_block(block)
+            yield from self._frames_left
+
+    def rows(self) -> Iterator[Row]:
+        """The packets that `packets` did not give: the hot loop.
+
+        What goes the common way is done here; all else is done by `_of_block`.
+        """
+        yield from map(row_of, self._frames_left)
+        clusters = self._clusters
+        paces = {track.index: self._pace(track) for track in self._tracks}
+        for block in self._blocks:
+            track, time, key, laced, duration, size, pos, _, data, at = block
+            pace, base = paces[track.index], clusters.time
+            if pace is None or laced or duration is not None or time + base < 0:
+                for packet in self._of_block(block):
+                    yield row_of(packet)
+                continue
+            index, shift, step, units, parts, lead, all_keys, look, window = pace
+            if look is not None:
+                said = look(data, at, size)
+                if said < 0:
+                    said = self._look_further(look, block, said)
+                if units:
+                    if said == DROPPED:
+                        continue
+                    step = step or said * units // parts
+                elif said == BIDIRECTIONAL and window is None:
+                    paces[index] = None  # pictures are reordered, whatever the headers say
+                    for packet in self._of_block(block):
+                        yield row_of(packet)
+                    continue
+                else:
+                    key = said == KEY
+            pts = dts = base + time - shift
+            if window is not None:
+                window[0] = pts
+                window.sort()
+                dts = window[0]
+            if size + lead:
+                yield index, pts, None if dts == NO_TIME else dts, step or None, size + lead, pos, key or all_keys
+
+    def _pace(self, track: Track) -> Pace | None:
+        """The pace of a track; None where every packet has to be completed by itself."""
+        clock, encoding, look = track.seen.clock, track.encoding, track.look
+        reordered = clock.delay > 0
+        if track.scale != 1.0 or track.decoding_times or encoding.unpacker is not None or clock.undecided:
+            return None
+        if (reordered and clock.in_order) or clock.first_dts == NO_TIME or (encoding.lead and look is not None):
+            return None
+        step = 0 if track.cut_anew else track.default_duration // self._scale
+        if not step and not track.sounds:
+            if clock.measure is not None:
+                return None
+            frame = clock.frame_duration(Packet(track.index, NO_TIME, NO_TIME, 0, 1, None, key=False))
+            if frame:
+                step = frame.numerator * clock.base.denominator // (frame.denominator * clock.base.numerator)
+        units, parts = clock.base.denominator if track.sounds else 0, clock.sample_rate * clock.base.numerator
+        if units and not parts:
+            return None
+        window = clock.window() if reordered else None
+        return track.index, track.shift, step, units, parts, len(encoding.lead), clock.intra_only, look, window
+
+    def _look_further(self, look: Callable[[bytes, int, int], int], block: Block, said: int) -> int:
+        """What `look` says once it has seen as much of a packet as it wants."""
+        have = 0
+        while said < 0 and said != DROPPED and -said > have:
+            head = self._clusters.payload(block, -said)
+            if len(head) <= have:
+                return 0
+            have = len(head)
+            said = look(head, 0, block[5])
+        return said if said >= 0 or said == DROPPED else 0
 
     def _of_block(self, block: Block) -> Iterator[Packet]:
         try:
             for packet in self._frames(block):
                 track = self._tracks[packet.stream]
                 if packet.size and self._look(track, packet, block):
+                    packet.pos = block[6]
                     track.seen.clock.complete(packet, self.queue)
-                    packet.pos = block.pos
                     yield packet
         except CorruptFile as exc:
-            self.faults.append(fault(exc.code, exc.message, exc.offset))
+            if len(self.faults) < MOST_FAULTS:
+                self.faults.append(fault(exc.code, exc.message, exc.offset))
 
     def _frames(self, block: Block) -> Iterator[Packet]:
         """A packet for each frame of a block, its times as far as the container says them; `pos` is its payload."""
-        track: Track = block.track
-        begin, sizes = 0, [block.size]
-        if block.lacing:
-            most = _MOST_LACES if block.lacing == lacing.XIPH else lacing.MOST_HEADER
-            begin, sizes = lacing.sizes(block.lacing, self._clusters.payload(block, most), block.size, block.pos)
+        track: Track = block[0]
+        _, block_time, key, laced, said, whole, pos, payload, _, _ = block
+        begin, sizes = 0, [whole]
+        if laced:
+            most = _MOST_LACES if laced == lacing.XIPH else lacing.MOST_HEADER
+            begin, sizes = lacing.sizes(laced, self._clusters.payload(block, most), whole, pos)
         count = len(sizes)
-        duration = min(block.duration or 0, _MOST_TIME) or track.default_duration * count // self._scale
-        time = self._time(track, block)
-        key = block.key
+        duration = min(said or 0, _MOST_TIME) or track.default_duration * count // self._scale
+        time = self._time(track, block_time)
         for number, size in enumerate(sizes):
             share = duration * (number + 1) // count - duration * number // count
             pts, dts = (NO_TIME, time) if track.decoding_times else (time, NO_TIME)
-            yield Packet(track.index, pts, dts, share, size, block.begin + begin, key)
+            yield Packet(track.index, pts, dts, share, size, payload + begin, key)
             if time != NO_TIME:
                 time = time + share if share else NO_TIME
             begin += size
             key = False
 
-    def _time(self, track: Track, block: Block) -> int:
-        if block.time < 0 and self._clusters.time < -block.time:
-            return NO_TIME
+    def _time(self, track: Track, block_time: int) -> int:
         cluster = self._clusters.time
+        if block_time < 0 and cluster < -block_time:
+            return NO_TIME
         if track.scale != 1.0:
             cluster = int(cluster / track.scale)
-        return cluster + block.time - track.shift
+        return cluster + block_time - track.shift
 
     def _look(self, track: Track, packet: Packet, block: Block) -> bool:
         """Completes a packet by its payload; whether it is one that FFmpeg gives."""
         encoding, clock = track.encoding, track.seen.clock
         assert packet.pos is not None  # where its payload lies
-        offset, size = packet.pos - block.begin, packet.size
+        offset, size, head = packet.pos - block[7], packet.size, b""
         if encoding.unpacker is not None:
-            unpacked = encoding.unpacked(self._clusters.payload(block, offset + size)[offset:], 1 << 12)
+            unpacked = encoding.unpacked(self._clusters.payload(block, offset + size)[offset:], _UNPACKED)
             if unpacked is None:
-                raise CorruptFile(f"the block at {block.pos} cannot be unpacked", offset=block.pos)
+                raise CorruptFile(f"the block at {block[6]} cannot be unpacked", offset=block[6])
             head, packet.size = unpacked
         else:
             packet.size += len(encoding.lead)
-            head = b""
-        if track.look is not None:
-            wanted = _LOOKED_AT
+        if track.look is None:
+            packet.kind = 0 if clock.parsed else None
+            return True
+        wanted = _LOOKED_AT
+        while True:
             if encoding.unpacker is None:
-                head = self._head(track, block, offset, min(wanted, size))
-            result = track.look(head, 0, packet.size)
-            while result < 0 and result != DROPPED and -result > len(head):
-                wanted = -result
-                head = self._head(track, block, offset, min(wanted, size)) if encoding.unpacker is None else head
-                if len(head) < min(wanted, packet.size):
-                    break
-                result = track.look(head, 0, packet.size)
-            if result == DROPPED:
-                return False
-            self._apply(track, packet, max(result, 0))
-        elif clock.parsed:
-            packet.kind = 0
+                head = encoding.lead + self._clusters.payload(block, offset + min(wanted, size))[offset:]
+            said = track.look(head, 0, packet.size)
+            if said >= 0 or said == DROPPED or -said <= wanted or len(head) < min(wanted, packet.size):
+                break
+            wanted = -said
+        if said == DROPPED:
+            return False
+        self._apply(track, packet, max(said, 0))
         return True
 
-    def _head(self, track: Track, block: Block, offset: int, length: int) -> bytes:
-        return track.encoding.lead + self._clusters.payload(block, offset + length)[offset:]
-
-    def _apply(self, track: Track, packet: Packet, result: int) -> None:
+    def _apply(self, track: Track, packet: Packet, said: int) -> None:
         if not track.sounds:
-            packet.kind, packet.key = result, result == KEY
+            packet.kind, packet.key = said, said == KEY
             return
         packet.kind = 0
         rate, base = track.seen.coding.sample_rate, track.seen.clock.base
-        if result > 0 and rate:
-            packet.duration = result * base.denominator // (rate * base.numerator)
+        if said > 0 and rate and (packet.duration <= 0 or track.cut_anew):
+            packet.duration = said * base.denominator // (rate * base.numerator)

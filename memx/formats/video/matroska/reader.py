@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Tags, packet_record, stream_record
+from memx.formats.video.assembly import Row, Tags, packet_lines, packet_record, row_of, stream_record
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.extent import cut_off
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
+from memx.formats.video.matroska.encodings import Encoding
 from memx.formats.video.matroska.header import HeaderReader, Segment
 from memx.formats.video.matroska.packets import Demuxer
 from memx.formats.video.matroska.tags import Chapter, chapters, close_chapters, distribute, file_tags
@@ -31,8 +32,9 @@ class MatroskaStreamReader(StreamReader):
 
     - Of blocks only the headers are read, and the first bytes of frames where these tell what the container does
       not: key frames, kinds of pictures, lengths of sound.
-    - What is damaged is an `error` record, and the reading goes on with the next cluster; a file that ends early
-      gives its packets up to there, and TruncatedFile.
+    - In a summary there are no packets.
+    - What is damaged is skipped up to the next cluster, and named by `error` records behind the packets; a file
+      that ends early gives its packets up to there, and TruncatedFile.
     """
 
     format = "video"
@@ -80,27 +82,39 @@ class MatroskaStreamReader(StreamReader):
         }
 
     def records(self) -> Iterator[Record]:
+        yield from self._descriptions()
+        yield from map(packet_record, self._rows())
+        yield from self._ending()
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        yield from self._descriptions()
+        yield from packet_lines(self._rows())
+        yield from self._ending()
+
+    def _descriptions(self) -> Iterator[Record]:
         for index, stream in enumerate(self._streams):
             yield stream_record(index, stream.seen, stream.shown)
         for chapter in self._chapters:
             yield chapter.record()
+
+    def _rows(self) -> Iterator[Row]:
+        if self.options.summary:
+            return
+        queue = self._demuxer.queue
+        yield from map(row_of, queue)
+        queue.clear()
+        yield from self._demuxer.rows()
+
+    def _ending(self) -> Iterator[Record]:
+        """What was damaged. Raises TruncatedFile where the file ends before what it announces."""
         yield from self._segment.faults
-        yield from self._all_packets()
+        yield from self._demuxer.faults
+        size = self.source.size or 0
         cut = cut_off(self.source, "matroska")
+        if cut is None and self._demuxer.cut:
+            cut = TruncatedFile(f"the file ends at byte {size}, inside a block", offset=size)
         if cut is not None:
             raise cut
-
-    def _all_packets(self) -> Iterator[Record]:
-        queue, faults = self._demuxer.queue, self._demuxer.faults
-        for packet in queue:
-            yield packet_record(packet)
-        queue.clear()
-        for packet in self._packets:
-            yield packet_record(packet)
-            if faults:
-                yield from faults
-                faults.clear()
-        yield from faults
 
     def _describe(self, segment: Segment, scale: int) -> list[Track | Attachment]:
         """The streams, in FFmpeg's order: tracks, then attachments."""
@@ -139,22 +153,21 @@ class MatroskaStreamReader(StreamReader):
         clusters = self._clusters({number: number for number in numbers})
         found: dict[int, tuple[bytes, int]] = {}
         for count, block in enumerate(clusters.blocks()):
-            if block.track not in found and not block.lacing:
-                found[block.track] = self._first_of(numbers[block.track], clusters, block)
+            number, laced = block[0], block[3]
+            if number not in found and not laced:
+                found[number] = self._first_of(numbers[number], clusters, block)
             if len(found) == len(numbers) or count > _MOST_BLOCKS:
                 break
         return found
 
     def _first_of(self, entry: dict[str, Any], clusters: Clusters, block: Block) -> tuple[bytes, int]:
-        from memx.formats.video.matroska.encodings import Encoding
-
-        encoding = Encoding.of(entry)
+        encoding, size = Encoding.of(entry), block[5]
         if encoding.unpacker is not None:
-            unpacked = encoding.unpacked(clusters.payload(block, block.size), FIRST_BYTES)
+            unpacked = encoding.unpacked(clusters.payload(block, size), FIRST_BYTES)
             if unpacked is None:
                 raise NotKnown("a first packet that cannot be unpacked")
             return unpacked
-        return encoding.lead + clusters.payload(block, FIRST_BYTES), block.size + len(encoding.lead)
+        return encoding.lead + clusters.payload(block, FIRST_BYTES), size + len(encoding.lead)
 
     def _present(self, segment: Segment, seen: list[Observed], scale: int) -> Presentation:
         duration = segment.info.get("duration") or 0.0

@@ -59,6 +59,8 @@ class Track:
     """What tells of a packet: see `memx.formats.video.packets`."""
     sounds: bool = False
     """Whether `look` gives samples."""
+    cut_anew: bool = False
+    """Whether FFmpeg's parser has the last word on how long packets are."""
     scale: float = 1.0
     shift: int = 0
     default_duration: int = 0
@@ -95,6 +97,7 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
     number, uid = entry.get("number") or 0, entry.get("uid") or 0
     track = Track(index, number, uid, Observed(made.coding, clock), Shown(tag=made.tag), encoding, look, sounds)
     track.seen.decoded, track.decoding_times = made.decoded, made.decoding_times
+    track.cut_anew = made.coding.name == "mp3"
     track.scale, track.shift = own_scale, rescale(entry.get("codec_delay") or 0, 1 / (base * NANOSECONDS))
     track.default_duration = entry.get("default_duration") or 0
     _describe(track, entry)

@@ -1,0 +1,226 @@
+"""AVI read directly: FFmpeg's records, construct by construct; what is cut, what is parted, and what is read."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memx.errors import CorruptFile, MemxError, TruncatedFile
+from memx.formats import detect
+from memx.formats.base import BelongsTo, ReadOptions
+from memx.formats.video import VideoStreamReader
+from memx.formats.video.avi import AviStreamReader
+from memx.formats.video.avi.chunks import Chunks
+from memx.formats.video.avi.framing import Frames
+from memx.formats.video.packets import mpegaudio
+from memx.records import decode
+from memx.sources import open_source
+from tests.oracles.video import disagreements
+from tests.samples import avi as samples
+from tests.samples import video
+
+Told = tuple[dict[str, Any], list[dict[str, Any]], str | None]
+
+
+def read(path: Path, reader: type = AviStreamReader, **options: Any) -> Told:
+    """What the `file` line gets, the records, and the code of the error behind them."""
+    records: list[dict[str, Any]] = []
+    with open_source(path) as source, reader(source, ReadOptions(**options)) as opened:
+        added = opened.begin()
+        try:
+            for record in opened.records():
+                records.append(record)  # noqa: PERF402 - what came before an error stands
+        except MemxError as exc:
+            return added, records, exc.code
+    return added, records, None
+
+
+def packets(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record for record in records if record["type"] == "packet"]
+
+
+@pytest.mark.parametrize("name", samples.CONSTRUCTS)
+def test_says_what_ffmpeg_says(name: str, tmp_path: Path) -> None:
+    path = samples.build(tmp_path, name)
+    told = read(path)
+    assert told[2] is None
+    assert packets(told[1])
+    assert told == read(path, VideoStreamReader)
+
+
+@pytest.mark.oracle("ffprobe")
+def test_agrees_with_ffprobe(tmp_path: Path) -> None:
+    path = video.build_kind(tmp_path, "riff.avi")
+    added, records, error = read(path)
+    assert error is None
+    assert len(packets(records)) >= video.FRAMES
+    assert disagreements(path, [{"type": "file", "format": "video", **added}, *records]) == []
+
+
+@pytest.mark.parametrize(
+    ("picture", "sound"),
+    [
+        ("mpeg4", "libmp3lame"),
+        ("mpeg4", "mp2"),
+        ("msmpeg4v2", "adpcm_ms"),
+        ("msmpeg4", "pcm_s16le"),
+        ("wmv1", "pcm_u8"),
+    ],
+)
+def test_says_what_ffmpeg_says_of_its_own_files(
+    picture: str, sound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(video.KINDS, "made.avi", (picture, sound, {}))
+    path = video.build_kind(tmp_path, "made.avi")
+    assert read(path) == read(path, VideoStreamReader)
+
+
+@pytest.mark.parametrize("name", samples.CONSTRUCTS)
+def test_lines_are_the_records(name: str, tmp_path: Path) -> None:
+    path = samples.build(tmp_path, name)
+    told: list[dict[str, Any]] = []
+    with open_source(path) as source, AviStreamReader(source) as reader:
+        reader.begin()
+        for block in reader.blocks():
+            told += map(decode, block.splitlines()) if isinstance(block, bytes) else [block]
+    assert told == read(path)[1]
+
+
+def test_a_summary_has_no_packets(tmp_path: Path) -> None:
+    path = samples.build(tmp_path, "indexed")
+    _, records, error = read(path, summary=True)
+    assert error is None
+    assert [record["type"] for record in records] == ["stream", "stream"]
+
+
+@pytest.mark.parametrize("name", ["no_index", "mp3_parted"])
+def test_a_cut_file_gives_its_packets_up_to_there(name: str, tmp_path: Path) -> None:
+    whole = samples.CONSTRUCTS[name]
+    path = tmp_path / "cut.avi"
+    begin = whole.index(b"movi") + 200
+    for length in range(len(whole) - 1, begin, -(len(whole) // 20)):
+        path.write_bytes(whole[:length])
+        added, records, error = read(path)
+        assert error == TruncatedFile.code, length
+        theirs = read(path, VideoStreamReader)
+        assert packets(records) == packets(theirs[1]), length
+        assert added == theirs[0]
+
+
+def test_the_last_packet_of_a_cut_file_is_said_to_be_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "cut.avi"
+    path.write_bytes(samples.CONSTRUCTS["dropped_frames"][:-11])
+    _, records, error = read(path)
+    assert error == TruncatedFile.code
+    assert [packet.get("corrupt") for packet in packets(records)] == [None, None, None, None, True]
+
+
+def test_sound_alone_is_for_the_audio_reader(tmp_path: Path) -> None:
+    path = tmp_path / "sound.avi"
+    path.write_bytes(samples.form([samples.pcm_stream(640)], [samples.chunk(b"00wb", bytes(1280))]))
+    with pytest.raises(BelongsTo) as direction:
+        read(path)
+    assert direction.value.key == "audio"
+    with open_source(path) as source:
+        assert detect(source).key == "avi"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [samples.video_stream(3, tag=b"ABCD")],
+        [samples.listed(b"strl", samples.stream_header(b"txts", bytes(4), 1, 25, 3), samples.chunk(b"strf", bytes(4)))],
+        [samples.listed(b"strl", samples.stream_header(b"vids", b"MP42", 1, 25, 3))],
+    ],
+    ids=["codec", "texts", "no format"],
+)
+def test_what_it_does_not_know_is_for_the_library(headers: list[bytes], tmp_path: Path) -> None:
+    path = tmp_path / "odd.avi"
+    path.write_bytes(samples.form(headers, samples.frames(3)))
+    with pytest.raises(BelongsTo) as direction:
+        read(path)
+    assert direction.value.key == "video"
+
+
+def test_headers_without_media_data_are_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "short.avi"
+    path.write_bytes(samples.listed(b"AVI ", samples.listed(b"hdrl", samples.main_header(1, 0)), name=b"RIFF"))
+    with pytest.raises(CorruptFile):
+        read(path)
+
+
+def test_payload_is_stepped_over(tmp_path: Path) -> None:
+    path = samples.write_with_holes(tmp_path / "large.avi", 200, 1 << 20)
+    with open_source(path) as source, AviStreamReader(source) as reader:
+        reader.begin()
+        assert len(packets(list(reader.records()))) == 200
+        assert source.bytes_read < path.stat().st_size // 30
+
+
+def test_a_tenth_is_read_of_small_packets_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "small.avi"
+    chunks = [one for _ in range(10000) for one in (*samples.frames(1, 500), samples.chunk(b"01wb", bytes(640)))]
+    index = samples.old_index(chunks)
+    path.write_bytes(samples.form([samples.video_stream(10000), samples.pcm_stream(3200000)], chunks, index))
+    with open_source(path) as source, AviStreamReader(source) as reader:
+        reader.begin()
+        assert len(packets(list(reader.records()))) == 20000
+        assert source.bytes_read < path.stat().st_size / 10
+
+
+# tokenizers
+
+
+@given(st.lists(st.one_of(
+    st.integers(0, 40).map(lambda size: samples.chunk(b"00dc", bytes(size))),
+    st.integers(0, 9).map(lambda size: samples.chunk(b"01wb", b"1" * size)),
+    st.sampled_from([samples.chunk(b"JUNK", bytes(7)), b"LIST\x04\0\0\0rec ", samples.chunk(b"ix00", bytes(24)),
+                     samples.chunk(b"00pc", bytes(8)), b"idx1\x00\0\0\0", b"RIFF\xff\xff\xff\xffAVIX"]),
+    st.binary(max_size=9),
+), max_size=20))  # fmt: skip
+def test_any_chunks_come_to_an_end(parts: list[bytes]) -> None:
+    data = b"".join(parts)
+    with open_source(io.BytesIO(data)) as source:
+        chunks = Chunks(source, 0, len(data), 2)
+        before = 0
+        for chunk in chunks:
+            assert chunk.stream in (0, 1)
+            assert before <= chunk.begin <= chunk.begin + chunk.size <= len(data)
+            assert chunks.payload(chunk, chunk.size) == data[chunk.begin : chunk.begin + chunk.size]
+            before = chunk.begin + chunk.size
+
+
+@given(st.lists(st.sampled_from([samples.MP3_FRAME, samples.MP3_SECOND]), min_size=1, max_size=20), st.data())
+def test_frames_are_put_together_however_they_are_parted(frames: list[bytes], draw: st.DataObject) -> None:
+    data = b"".join(frames)
+    maker, at, sizes = Frames(), 0, []
+    while at < len(data):
+        size = draw.draw(st.integers(1, min(500, len(data) - at)))
+        part = data[at : at + size]
+        pieces = maker.feed(size, at, 1000 + at, lambda offset, length, part=part: part[offset : offset + length])
+        sizes += [piece.size for piece in pieces]
+        at += size
+    assert sizes == list(map(len, frames))
+    assert not list(maker.flush())
+
+
+@given(st.lists(st.binary(min_size=1, max_size=80), max_size=8))
+def test_frames_of_any_bytes_lose_none(parts: list[bytes]) -> None:
+    maker, sizes = Frames(), 0
+    for number, part in enumerate(parts):
+        pieces = maker.feed(len(part), number, 100 * number, lambda at, length, part=part: part[at : at + length])
+        sizes += sum(piece.size for piece in pieces)
+    sizes += sum(piece.size for piece in maker.flush())
+    assert sizes == sum(map(len, parts))
+
+
+@given(st.integers(0, (1 << 32) - 1))
+def test_headers_of_frames_have_a_size_or_are_none(header: int) -> None:
+    found = mpegaudio.frame(header)
+    if found is not None:
+        assert header >> 21 == 0x7FF
+        assert 24 <= found.size <= 2881
+        assert found.samples in (384, 576, 1152)

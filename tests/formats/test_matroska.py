@@ -1,0 +1,347 @@
+"""Matroska read directly: FFmpeg's records, construct by construct; what is cut, what is damaged, and what is read."""
+
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memx.errors import CorruptFile, MemxError, TruncatedFile
+from memx.formats import detect
+from memx.formats.base import BelongsTo, ReadOptions
+from memx.formats.video import VideoStreamReader
+from memx.formats.video.matroska import MatroskaStreamReader, ebml, lacing
+from memx.formats.video.matroska.clusters import Clusters
+from memx.formats.video.window import Window
+from memx.records import decode
+from memx.sources import open_source
+from tests.oracles.video import disagreements
+from tests.samples import matroska as samples
+from tests.samples import video
+
+Told = tuple[dict[str, Any], list[dict[str, Any]], MemxError | None]
+
+
+def read(path: Path, reader: type = MatroskaStreamReader, **options: Any) -> Told:
+    """What the `file` line gets, the records, and the error behind them."""
+    records: list[dict[str, Any]] = []
+    with open_source(path) as source, reader(source, ReadOptions(**options)) as opened:
+        added = opened.begin()
+        try:
+            for record in opened.records():
+                records.append(record)  # noqa: PERF402 - what came before an error stands
+        except MemxError as exc:
+            return added, records, exc
+    return added, records, None
+
+
+def packets(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record for record in records if record["type"] == "packet"]
+
+
+@pytest.mark.parametrize("name", samples.CONSTRUCTS)
+def test_says_what_ffmpeg_says(name: str, tmp_path: Path) -> None:
+    path = samples.build(tmp_path, name)
+    added, records, error = read(path)
+    assert error is None
+    assert packets(records)
+    assert (added, records, error) == read(path, VideoStreamReader)
+
+
+@pytest.mark.oracle("ffprobe")
+@pytest.mark.parametrize("name", ["attachment.mkv", "sound.webm"])
+def test_agrees_with_ffprobe(name: str, tmp_path: Path) -> None:
+    path = video.build_kind(tmp_path, name)
+    added, records, error = read(path)
+    assert error is None
+    assert len(packets(records)) >= video.FRAMES
+    assert disagreements(path, [{"type": "file", "format": "video", **added}, *records]) == []
+
+
+_MUXED = [
+    ("libx264", "aac", {}),
+    ("libx264", "aac", {"cluster_time_limit": "100"}),
+    ("libx264", "aac", {"live": "1"}),
+    ("libx264", "aac", {"write_crc32": "1"}),
+    ("libx264", "aac", {"cues_to_front": "1", "reserve_index_space": "5000"}),
+    ("libx264", "flac", {}),
+    ("libx264", "ac3", {}),
+    ("libx264", "libmp3lame", {}),
+    ("libx265", "alac", {}),
+    ("libvpx", "libopus", {}),
+    ("libvpx-vp9", "libopus", {}),
+    ("libsvtav1", "libopus", {}),
+    ("mpeg4", "eac3", {}),
+    ("mpeg2video", "mp2", {}),
+    ("mpeg4", "pcm_s16le", {}),
+]
+
+
+@pytest.mark.parametrize(("picture", "sound", "options"), _MUXED)
+def test_says_what_ffmpeg_says_of_its_own_files(
+    picture: str, sound: str, options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(video.KINDS, "made.mkv", (picture, sound, options))
+    path = video.build_kind(tmp_path, "made.mkv")
+    assert read(path) == read(path, VideoStreamReader)
+
+
+@pytest.mark.parametrize("name", samples.CONSTRUCTS)
+def test_lines_are_the_records(name: str, tmp_path: Path) -> None:
+    path = samples.build(tmp_path, name)
+    told: list[dict[str, Any]] = []
+    with open_source(path) as source, MatroskaStreamReader(source) as reader:
+        reader.begin()
+        for block in reader.blocks():
+            told += map(decode, block.splitlines()) if isinstance(block, bytes) else [block]
+    assert told == read(path)[1]
+
+
+def test_a_summary_has_no_packets(tmp_path: Path) -> None:
+    path = samples.build(tmp_path, "tags")
+    _, records, error = read(path, summary=True)
+    assert error is None
+    assert [record["type"] for record in records] == ["stream", "stream", "chapter", "chapter"]
+
+
+@pytest.mark.parametrize("name", samples.DAMAGED)
+def test_goes_on_behind_damage_and_names_it(name: str, tmp_path: Path) -> None:
+    path = samples.build(tmp_path, name)
+    _, records, error = read(path)
+    assert error is None
+    faults = [record for record in records if record["type"] == "error"]
+    assert [fault["code"] for fault in faults] == ["corrupt"]
+    assert isinstance(faults[0]["offset"], int)
+    assert [packet["pts"] for packet in packets(records)][-5:] == [200, 240, 280, 320, 360]
+    _, theirs, _ = read(path, VideoStreamReader)
+    assert packets(records) == packets(theirs)
+
+
+def test_a_cut_file_gives_its_packets_up_to_there(tmp_path: Path) -> None:
+    whole = samples.CONSTRUCTS["laces"]
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(whole)
+    every = packets(read(path)[1])
+    counts = set()
+    for length in range(len(whole) - 1, 300, -37):
+        path.write_bytes(whole[:length])
+        try:
+            _, records, error = read(path)
+        except MemxError as exc:
+            error, records = exc, []
+        except BelongsTo:
+            continue
+        assert isinstance(error, TruncatedFile), length
+        got = packets(records)
+        assert got == every[: len(got)]
+        counts.add(len(got))
+    assert len(counts) > 5
+
+
+def test_an_unknown_length_that_ends_inside_a_block_is_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "live.mkv"
+    path.write_bytes(samples.CONSTRUCTS["unknown"][:-9])
+    _, records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert len(packets(records)) == 9
+
+
+def test_sound_alone_is_for_the_audio_reader(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mkv"
+    blocks = samples.cluster(0, samples.simple(1, 0, bytes(320)))
+    path.write_bytes(samples.film(blocks, tracks=samples.sound_track(1)))
+    with pytest.raises(BelongsTo) as direction:
+        read(path)
+    assert direction.value.key == "audio"
+    with open_source(path) as source:
+        assert detect(source).key == "matroska"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        samples.film(samples.cluster(0, *samples.pictures(0, 3)), tracks=samples.video_track(codec="V_SNOW")),
+        samples.CONSTRUCTS["void"] + b"more",
+        samples.film(tracks=samples.video_track(codec="V_VP9")),
+        samples.film(samples.cluster(0, *samples.pictures(0, 3)), tracks=samples.video_track(1, samples.element(
+            0x6D80, samples.element(0x6240, samples.element(0x5033, 1))))),
+    ],
+    ids=["codec", "bytes behind", "no packets", "encrypted"],
+)  # fmt: skip
+def test_what_it_does_not_know_is_for_the_library(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "odd.mkv"
+    path.write_bytes(data)
+    with pytest.raises(BelongsTo) as direction:
+        read(path)
+    assert direction.value.key == "video"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x1a\x45\xdf\xa3", samples.header(), samples.header() + samples.element(samples.TAGS), samples.segment()],
+    ids=["id", "header", "no segment", "no tracks"],
+)
+def test_what_has_no_tracks_is_corrupt(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.mkv"
+    path.write_bytes(data)
+    with pytest.raises((CorruptFile, TruncatedFile)):
+        read(path)
+
+
+def test_long_tags_are_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.mkv"
+    tags = samples.element(samples.TAGS, samples.tag(b"", samples.simple_tag("LYRICS", "x" * 70000)))
+    path.write_bytes(samples.film(tags, samples.cluster(0, *samples.pictures(0, 3))))
+    added, _, error = read(path)
+    assert error is None
+    assert added["tags"]["LYRICS"] == {"bulk": True, "length": 70000}
+
+
+def test_payload_is_stepped_over(tmp_path: Path) -> None:
+    path = samples.write_with_holes(tmp_path / "large.mkv", 300, 1 << 20)
+    with open_source(path) as source, MatroskaStreamReader(source) as reader:
+        reader.begin()
+        assert len(packets(list(reader.records()))) == 300
+        assert source.bytes_read < path.stat().st_size // 30
+
+
+def test_a_tenth_is_read_of_small_packets_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "small.mkv"
+    frame = samples.OTHER_FRAME + bytes(180)
+    blocks = [samples.simple(1, 40 * n, frame, 0 if n else 0x80) for n in range(100)]
+    path.write_bytes(samples.film(*(samples.cluster(4000 * n, *blocks) for n in range(200))))
+    with open_source(path) as source, MatroskaStreamReader(source) as reader:
+        reader.begin()
+        assert len(packets(list(reader.records()))) == 20000
+        assert source.bytes_read < path.stat().st_size / 10
+
+
+def test_many_faults_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mkv"
+    bad = samples.cluster(0, b"\0" * 8)
+    path.write_bytes(samples.film(*[bad] * 5000, samples.cluster(0, *samples.pictures(0, 2))))
+    with open_source(path) as source, MatroskaStreamReader(source) as reader:
+        reader.begin()
+        records = list(reader.records())
+        assert len(records) < 100
+        assert source.bytes_read < 4 * path.stat().st_size + 100_000
+
+
+# tokenizers
+
+
+@given(st.integers(0, (1 << 56) - 2), st.integers(0, 8))
+def test_numbers_round_trip(value: int, width: int) -> None:
+    width = max(width, next(count for count in range(1, 9) if value < (1 << 7 * count) - 1))
+    data = samples.vint(value, width)
+    assert ebml.number(data) == (value, width)
+    assert ebml.number(b"??" + data + b"?", 2) == (value, width)
+    assert ebml.number(data[:-1]) == (None, 0)
+
+
+@given(st.binary(max_size=12), st.integers(0, 12))
+def test_no_bytes_make_a_number_longer_than_they_are(data: bytes, at: int) -> None:
+    for read_one in (ebml.number, ebml.identifier):
+        value, width = read_one(data, at)
+        assert 0 <= width <= max(0, len(data) - at)
+        assert value is None or value >= 0
+
+
+@given(st.sampled_from([samples.XIPH, samples.LACED]), st.lists(st.binary(max_size=700), min_size=1, max_size=256))
+def test_laces_round_trip(kind: int, frames: list[bytes]) -> None:
+    data = samples.laced(kind, frames)
+    begin, sizes = lacing.sizes(kind, data, len(data), 0)
+    assert sizes == list(map(len, frames))
+    assert begin + sum(sizes) == len(data)
+
+
+@given(st.sampled_from([samples.XIPH, samples.LACED, samples.FIXED]), st.binary(max_size=60), st.integers(0, 100))
+def test_laces_of_any_bytes_fit_or_are_corrupt(kind: int, data: bytes, more: int) -> None:
+    size = len(data) + more
+    try:
+        begin, sizes = lacing.sizes(kind, data, size, 7)
+    except CorruptFile:
+        return
+    assert begin + sum(sizes) == size
+    assert min(sizes) >= 0
+
+
+@given(st.lists(st.sampled_from([
+    samples.simple(1, 0, b"frame"), samples.simple(2, -1, b"other", 0), samples.cluster(5, samples.simple(1, 9, b"x")),
+    samples.element(samples.VOID, bytes(9)), b"\0", b"\xa3", b"\xa3\xff",
+    samples.element(samples.CLUSTER, unknown=True),
+    samples.element(samples.GROUP, samples.element(samples.BLOCK, b"\x81\0\0\0")), b"\x1f\x43\xb6\x75\x81",
+]), max_size=30), st.binary(max_size=40))  # fmt: skip
+def test_any_clusters_come_to_an_end(parts: list[bytes], junk: bytes) -> None:
+    import io
+
+    data = samples.element(samples.CLUSTER, unknown=True) + b"".join(parts) + junk
+    with open_source(io.BytesIO(data)) as source:
+        clusters = Clusters(source, 0, None, {1: "one", 2: None})
+        for block in clusters.blocks():
+            track, time, _, _, _, size, pos, begin, _, _ = block
+            assert track == "one"
+            assert -0x8000 <= time < 0x8000
+            assert 0 <= pos < begin <= begin + size <= len(data)
+            assert clusters.payload(block, size) == data[begin : begin + size]
+
+
+@given(st.binary(max_size=200))
+def test_masters_of_any_bytes_are_read_or_corrupt(data: bytes) -> None:
+    import io
+
+    from memx.formats.video.matroska import elements
+    from memx.formats.video.packets import NotKnown
+
+    with open_source(io.BytesIO(data)) as source:
+        headers = ebml.Headers(Window(source), 100)
+        for fields in (elements.TRACKS_FIELDS, elements.TAGS_FIELDS, elements.CHAPTERS_FIELDS, elements.INFO_FIELDS):
+            try:
+                headers.master(ebml.Element(1, 0, 0, len(data)), fields)
+            except (CorruptFile, NotKnown):
+                continue
+
+
+def test_numbers_of_many_bytes_are_corrupt(tmp_path: Path) -> None:
+    path = tmp_path / "number.mkv"
+    path.write_bytes(samples.element(samples.EBML, samples.element(0x42F3, bytes(2 << 20))) + samples.segment())
+    with pytest.raises(CorruptFile, match="number"):
+        read(path)
+
+
+def test_tags_nested_without_end_are_left_to_the_library(tmp_path: Path) -> None:
+    path = tmp_path / "deep.mkv"
+    inner = samples.simple_tag("A", "b")
+    for _ in range(50):
+        inner = samples.simple_tag("A", "b", inner)
+    tags = samples.element(samples.TAGS, samples.tag(b"", inner))
+    path.write_bytes(samples.film(tags, samples.cluster(0, *samples.pictures(0, 3))))
+    with pytest.raises(BelongsTo):
+        read(path)
+
+
+def test_a_seek_head_that_leads_to_itself_ends(tmp_path: Path) -> None:
+    path = tmp_path / "round.mkv"
+    seek = samples.element(
+        0x4DBB, samples.element(0x53AB, struct.pack(">I", samples.SEEK_HEAD)), samples.element(0x53AC, 0)
+    )
+    path.write_bytes(
+        samples.film(samples.cluster(0, *samples.pictures(0, 3)), before=samples.element(samples.SEEK_HEAD, seek))
+    )
+    assert read(path)[2] is None
+
+
+def test_a_pipe_is_read_as_the_file_is(tmp_path: Path) -> None:
+    from memx.engine.streaming import Stream
+
+    path = samples.build(tmp_path, "groups")
+    nameless = tmp_path / "nameless"
+    shutil.copy(path, nameless)
+    first = list(Stream(nameless).records())
+    assert first[0]["reader"] == "direct"
+    with nameless.open("rb") as file:
+        second = list(Stream(file).records())
+    assert first[1:-1] == second[1:-1]
