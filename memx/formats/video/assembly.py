@@ -43,8 +43,17 @@ class Shown:
     frames: int = 0
 
 
-def stream_record(index: int, seen: Observed, shown: Shown) -> Record:
-    """The record of a stream whose packets FFmpeg would have looked at."""
+def limited(tags: Tags, limit: int) -> dict[str, Any]:
+    """Tags as they are; one longer than `limit` bytes is `{"bulk": true, "length": N}`."""
+    kept: dict[str, Any] = {}
+    for name, value in tags.items():
+        length = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
+        kept[name] = value if length <= limit else {"bulk": True, "length": length}
+    return kept
+
+
+def stream_record(index: int, seen: Observed, shown: Shown, limit: int) -> Record:
+    """The record of a stream whose packets FFmpeg would have looked at; longer tags than `limit` are left out."""
     coding, clock = seen.coding, seen.clock
     record: Record = {
         "type": "stream",
@@ -75,7 +84,7 @@ def stream_record(index: int, seen: Observed, shown: Shown) -> Record:
         record["sample_rate"], record["channels"] = coding.sample_rate or None, coding.channels or None
         record["channel_layout"], record["sample_fmt"] = coding.layout, coding.sample_fmt
     record["disposition"] = {name: name in shown.dispositions for name in DISPOSITIONS}
-    record["tags"] = dict(shown.tags)
+    record["tags"] = limited(shown.tags, limit)
     return record
 
 

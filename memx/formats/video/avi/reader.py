@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Row, packet_lines, packet_record, row_of, stream_record
+from memx.formats.video.assembly import Row, limited, packet_lines, packet_record, row_of, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
@@ -89,7 +89,7 @@ class AviStreamReader(StreamReader):
             "start_time_s": None if shown.start == NO_TIME else shown.start / _SECOND,
             "duration_s": None if shown.duration == NO_TIME else shown.duration / _SECOND,
             "bit_rate": shown.bit_rate or None,
-            "tags": dict(headers.tags),
+            "tags": limited(headers.tags, self.options.max_value_bytes),
         }
 
     def records(self) -> Iterator[Record]:
@@ -104,7 +104,7 @@ class AviStreamReader(StreamReader):
 
     def _descriptions(self) -> Iterator[Record]:
         for stream in self._streams:
-            yield stream_record(stream.index, stream.seen, stream.shown)
+            yield stream_record(stream.index, stream.seen, stream.shown, self.options.max_value_bytes)
 
     def _rows(self) -> Iterator[Row]:
         """All packets up to the first that is cut off."""

@@ -12,6 +12,7 @@ VOID, CRC = 0xEC, 0xBF
 _MOST_DEPTH = 16
 _MOST_BYTES = 1 << 20
 """Binary values longer than this are left where they are."""
+_MOST_NAME = 1 << 12
 _MOST_ELEMENTS = 1 << 16
 """So many elements of headers are kept; a file with more is FFmpeg's."""
 
@@ -37,7 +38,7 @@ class Field(NamedTuple):
 
     name: str
     kind: str
-    """`uint`, `sint`, `float`, `text`, `bytes`, `place` (never read) or `master`."""
+    """`uint`, `sint`, `float`, `text`, `name` (text that others hang on), `bytes`, `place` (never read) or `master`."""
     fields: "Mapping[int, Field] | None" = None
     many: bool = False
 
@@ -132,10 +133,12 @@ class Headers:
         assert found.end is not None  # what `children` gives
         length = found.end - found.body
         most = {"place": -1, "text": self._limit, "bytes": _MOST_BYTES}.get(field.kind)
-        if most is None and length > 8:
+        if most is None and length > 8 and field.kind != "name":
             raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {length} bytes", offset=found.at)
         if most is not None and length > most:
             return Place(found.body, length)
+        if field.kind == "name" and length > _MOST_NAME:
+            raise NotKnown(f"a name of {length} bytes")
         data = self._window.read(found.body, length)
         if len(data) < length:
             raise CorruptFile(f"the file ends inside the element 0x{found.id:X} at {found.at}", offset=found.at)
@@ -170,5 +173,6 @@ _SIMPLE: dict[str, Callable[[bytes, Element], Any]] = {
     "sint": _signed,
     "float": _float,
     "text": _text,
+    "name": _text,
     "bytes": _bytes,
 }

@@ -17,7 +17,7 @@ HEADER_FIELDS = {
     0x42F7: Field("read_version", "uint"),
     0x42F2: Field("id_length", "uint"),
     0x42F3: Field("size_length", "uint"),
-    0x4282: Field("doctype", "text"),
+    0x4282: Field("doctype", "name"),
     0x4285: Field("doctype_read_version", "uint"),
 }
 
@@ -72,8 +72,8 @@ _TRACK = {
     0x73C5: Field("uid", "uint"),
     0x83: Field("type", "uint"),
     0x536E: Field("name", "text"),
-    0x22B59C: Field("language", "text"),
-    0x86: Field("codec", "text"),
+    0x22B59C: Field("language", "name"),
+    0x86: Field("codec", "name"),
     0x63A2: Field("private", "bytes"),
     0x56AA: Field("codec_delay", "uint"),
     0x23E383: Field("default_duration", "uint"),
@@ -95,7 +95,7 @@ TRACKS_FIELDS = {0xAE: Field("tracks", "master", _TRACK, many=True)}
 _FILE = {
     0x46AE: Field("uid", "uint"),
     0x466E: Field("name", "text"),
-    0x4660: Field("media_type", "text"),
+    0x4660: Field("media_type", "name"),
     0x467E: Field("description", "text"),
     0x465C: Field("data", "place"),
 }
@@ -111,15 +111,15 @@ _EDITION = {0xB6: Field("chapters", "master", _ATOM, many=True)}
 CHAPTERS_FIELDS = {0x45B9: Field("editions", "master", _EDITION, many=True)}
 
 _SIMPLE_TAG = {
-    0x45A3: Field("name", "text"),
+    0x45A3: Field("name", "name"),
     0x4487: Field("value", "text"),
-    0x447A: Field("language", "text"),
+    0x447A: Field("language", "name"),
     0x4484: Field("default", "uint"),
     0x44B4: Field("default", "uint"),  # as FFmpeg once wrote it
 }
 _SIMPLE_TAG[0x67C8] = Field("tags", "master", _SIMPLE_TAG, many=True)
 _TARGETS = {
-    0x63CA: Field("type", "text"),
+    0x63CA: Field("type", "name"),
     0x63C5: Field("track", "uint"),
     0x63C4: Field("chapter", "uint"),
     0x63C6: Field("attachment", "uint"),

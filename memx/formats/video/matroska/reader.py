@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Row, Tags, packet_lines, packet_record, row_of, stream_record
+from memx.formats.video.assembly import Row, Tags, limited, packet_lines, packet_record, row_of, stream_record
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.extent import cut_off
 from memx.formats.video.matroska.clusters import Block, Clusters
@@ -78,7 +78,7 @@ class MatroskaStreamReader(StreamReader):
             "start_time_s": None if shown.start == NO_TIME else shown.start / _SECOND,
             "duration_s": None if shown.duration == NO_TIME else shown.duration / _SECOND,
             "bit_rate": shown.bit_rate or None,
-            "tags": dict(self._tags),
+            "tags": limited(self._tags, limit),
         }
 
     def records(self) -> Iterator[Record]:
@@ -92,10 +92,11 @@ class MatroskaStreamReader(StreamReader):
         yield from self._ending()
 
     def _descriptions(self) -> Iterator[Record]:
+        limit = self.options.max_value_bytes
         for index, stream in enumerate(self._streams):
-            yield stream_record(index, stream.seen, stream.shown)
+            yield stream_record(index, stream.seen, stream.shown, limit)
         for chapter in self._chapters:
-            yield chapter.record()
+            yield chapter.record(limit)
 
     def _rows(self) -> Iterator[Row]:
         if self.options.summary:

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from memx.formats.video.assembly import Tags
+from memx.formats.video.assembly import Tags, limited
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.matroska.ebml import Place
 from memx.formats.video.matroska.header import Segment
@@ -97,18 +97,19 @@ class Chapter:
         if title is not None:
             self.tags.put("title", shown(title))
 
-    def record(self) -> Record:
-        """The `chapter` record."""
+    def record(self, limit: int) -> Record:
+        """The `chapter` record; longer tags than `limit` are left out."""
+        tags = limited(self.tags, limit)
         return {
             "type": "chapter",
             "id": self.uid - (1 << 64) if self.uid >> 63 else self.uid,
-            "title": self.tags.get("title"),
+            "title": tags.get("title"),
             "time_base": f"1/{_NANOSECONDS}",
             "start": self.start,
             "start_s": self.start / _NANOSECONDS,
             "end": None if self.end == NO_TIME else self.end,
             "end_s": None if self.end == NO_TIME else self.end / _NANOSECONDS,
-            "tags": dict(self.tags),
+            "tags": tags,
         }
 
 
