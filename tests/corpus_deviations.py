@@ -131,6 +131,14 @@ DEVIATIONS: dict[str, Deviation] = {
     "video/Eyevinn__mp4ff/mp4/testdata/iamf.mp4": Deviation(
         "17 streams, ffprobe has 1", "FFmpeg knows IAMF from version 7 on: PyAV brings 8, Debian 12 has ffprobe 5.1"
     ),
+    "video/mozilla__mp4parse-rust/mp4parse_capi/tests/short-cenc.mp4": Deviation(
+        "stream 0 pix_fmt: memx 'yuvj420p', ffprobe None",
+        "the pictures are encrypted; the parameters in the sample description are not, and say it",
+    ),
+    "video/mozilla__mp4parse-rust/mp4parse/tests/test_case_1185230.mp4": Deviation(
+        "stream 0 (profile|pix_fmt|level)|packet 1 keyframe|packet 0 duration",
+        "its samples are said to lie in its own moov box: FFmpeg finds no picture in those bytes",
+    ),
     "netcdf/debian_pnetcdf/src/utils/ncvalidator/bad_magic.nc": Deviation(
         "the format is binary, not netcdf", "without the magic it is no NetCDF file, and netCDF4 says so too"
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.records import Record
+from memx.records import Record, encode
 
 
 class Hostile(StreamReader):
@@ -24,6 +24,20 @@ class Hostile(StreamReader):
 
     def misbehave(self) -> None:
         """What the reader does between its two records."""
+
+
+class Blocks(Hostile):
+    """Well-behaved: it writes lines itself."""
+
+    def records(self) -> Iterator[Record]:
+        yield {"type": "thing", "name": "whole"}
+        for number in range(3):
+            yield {"type": "part", "number": number}
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        first, *others = self.records()
+        yield first
+        yield b"".join(map(encode, others))
 
 
 class Segfaults(Hostile):

@@ -121,6 +121,28 @@ def test_what_a_library_reserves_and_never_touches_is_no_part_of_the_budget(tmp_
     assert records[-1]["metrics"]["peak_rss"] < 46 << 20
 
 
+@pytest.mark.parametrize(
+    ("options", "said", "blocks"),
+    [
+        ({}, [None, "whole", 0, 1, 2, None], 1),
+        ({"limit": 3}, [None, "whole", 0, 1, None], 0),
+        ({"select": ("part",)}, [None, 0, 1, 2, None], 0),
+        ({"with_path": True}, [None, "whole", 0, 1, 2, None], 0),
+    ],
+)
+def test_lines_that_a_reader_writes_itself_count(monkeypatch, tmp_path, options, said, blocks):
+    row = Format("hostile", "hostile", (), lambda _h, _s: True, "tests.engine.hostile", "Blocks")
+    monkeypatch.setattr(formats, "FORMATS", (row, *formats.FORMATS))
+    path = tmp_path / "file.hostile"
+    path.write_bytes(b"x" * 100)
+    lines = list(Stream(path, StreamOptions(**options)).lines())
+    records = [json.loads(line) for line in b"".join(lines).splitlines()]
+    assert [record.get("name", record.get("number")) for record in records] == said
+    assert records[-1]["records"] == len(said) - 2
+    assert sum(line.count(b"\n") > 1 for line in lines) == blocks
+    assert [record["type"] for record in Stream(path, StreamOptions(**options)).records()] == types(records)
+
+
 @pytest.mark.parametrize("library", ["hostile", None])
 def test_a_file_is_handed_on(hostile, library):
     records = hostile("HandsOn", library=library)

@@ -48,7 +48,7 @@ def jpeg(data: bytes) -> PictureFormat | None:
 
 
 def _frame(header: bytes, marker: int, found: PictureFormat) -> PictureFormat | None:
-    if len(header) < 8 + 3 * header[7] or header[2] != 8:
+    if len(header) < 8 or len(header) < 8 + 3 * header[7] or header[2] != 8:
         return None
     found.height, found.width = struct.unpack(">HH", header[3:7])
     samplings = tuple(header[9 + 3 * number] for number in range(header[7]))

@@ -33,7 +33,7 @@ def read_chapter_tracks(film: Film, limit: int) -> None:
 
 def _chapters(film: Film, track: Track, limit: int) -> None:
     before: tuple[int, int, int, int] | None = None
-    for number, (pos, start, size, *_) in enumerate(film.shown(track)):
+    for number, (pos, start, size, *_) in enumerate(film.entries(track)):
         if before is not None:
             _chapter(film, track, before, start, limit)
         if number >= _MOST_CHAPTERS:
@@ -97,7 +97,7 @@ def read_timecodes(film: Film) -> None:
     movie = film.movie
     for track in movie.tracks:
         if track.tag == b"tmcd" and track.timecode is not None:
-            first = next(film.shown(track), None)
+            first = next(film.entries(track), None)
             code = None if first is None else _timecode(film, first[0], track.timecode)
             if code is not None:
                 track.tags.put("timecode", code)

@@ -7,7 +7,7 @@ to edit.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice, repeat
 
 from memx.formats.base import BelongsTo
 from memx.formats.video.isobmff.model import Movie, Track
@@ -187,14 +187,29 @@ class EditedSamples:
 
     def spans(self) -> Iterator[Span]:
         """The samples in their order; each span has to be used up before the next is asked for."""
+        in_turn = self._durations_in_turn()
         for stretch in self._stretches:
             walk = _Walk(self._track, self._table, stretch)
+            if in_turn is not None:
+                yield Span(_lasting(walk.entries(None), in_turn), None, 0)
+                continue
             first, last = self._inside(stretch)
             if stretch.shift is not None and last - first > _MANY:
                 yield Span(walk.entries(first), None, 0)
                 if not walk.ended:
                     yield Span(None, walk.samples(last), stretch.shift)
             yield Span(walk.entries(None), None, 0)
+
+    def _durations_in_turn(self) -> Iterator[int] | None:
+        """The durations of all samples, where FFmpeg goes through them in turn, whichever samples an edit shows.
+
+        It does so in tracks without composition offsets; when they are used up packets have none.
+        """
+        stretches = self._stretches
+        if self._table.has_offsets or self._table.in_chunks or (len(stretches) == 1 and not stretches[0].first):
+            return None
+        self._track.pauses = True
+        return chain(self._table.durations(), repeat(0))
 
     def _inside(self, stretch: Stretch) -> tuple[int, int]:
         """Samples, from one to another, that are shown for certain, and do not end the edit."""
@@ -204,6 +219,10 @@ class EditedSamples:
         first = table.decoded_before(stretch.begin - track.dts_shift - table.least_offset)
         last = table.decoded_before(stretch.end - track.dts_shift - table.most_offset - table.most_duration)
         return max(first, stretch.first), min(last, table.count - 1)
+
+
+def _lasting(entries: Iterator[Entry], durations: Iterator[int]) -> Iterator[Entry]:
+    return ((*entry[:3], duration, *entry[4:]) for entry, duration in zip(entries, durations, strict=False))
 
 
 _MANY = 256

@@ -170,7 +170,7 @@ class Film:
                 begin = edit.time
         simple = len(track.edits) == 1 + (empty > 0)
         if begin > 0 and simple and not self._advanced and track.codec == "aac":
-            track.padding = rescale(begin, track.sample_rate, track.time_scale)
+            track.padding = begin
         if (empty or begin) and self.movie.time_scale:
             track.time_offset = begin - rescale(empty, track.time_scale, self.movie.time_scale)
 

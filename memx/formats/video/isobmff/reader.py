@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from memx.errors import MemxError, TruncatedFile
@@ -28,6 +28,7 @@ _LINES = 256
 """So many lines make a block."""
 _P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
+_REORDERED = frozenset(("h264", "hevc", "vvc"))
 _HELD = frozenset(("ac3", "eac3"))
 """Codecs of which FFmpeg's parser gives out a packet when it has seen the next one."""
 _FRAMES = {"ac3": 1536, "eac3": 1536, "mp3": 1152, "mp2": 1152, "aac": 1024}
@@ -174,6 +175,8 @@ class IsoStreamReader(StreamReader):
         if track.codec == "eia_608":
             entries, changed = repacked(self._space, entries), True
         table = film.tables.get(track.index)
+        if table is not None and table.least_offset + track.dts_shift < 0 and track.codec not in _REORDERED:
+            entries, changed = map(_not_late, entries, repeat(track.dts_shift)), True
         if track.codec in _HELD or (
             track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
         ):
@@ -196,13 +199,15 @@ class IsoStreamReader(StreamReader):
         frame = _FRAMES.get(track.codec or "", 0)
         if track.codec == "mp3" and track.sample_rate < 32000:
             frame //= 2
+        elif track.codec == "aac" and not track.config:
+            return 0  # for which no decoder opens
         return frame * track.time_scale // track.sample_rate if track.sample_rate else 0
 
     def _timings(self) -> tuple[int | None, int | None]:
         """Start and duration of the film in microseconds, and of the streams that do not say theirs."""
         tracks = self._film.movie.tracks
         for track in tracks:
-            first = self._firsts[track.index]
+            first = None if track.discarded else self._firsts[track.index]
             if track.start_time is None and first is not None and first[0] < self._space.end and not track.attached:
                 track.start_time = first[1] + (first[4] + track.dts_shift if track.offsets else 0)
                 if track.codec == "aac" and track.sample_rate:
@@ -214,7 +219,7 @@ class IsoStreamReader(StreamReader):
                     track.start_time = rescale(start, _scale(track), _SECOND)
                 if duration is not None:
                     track.duration = rescale(duration, _scale(track), _SECOND)
-        return start, duration
+        return _together(tracks)[0], duration  # once more, for what was rounded now
 
 
 def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
@@ -223,8 +228,6 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     ends: dict[bool, list[int]] = {True: [], False: []}
     lengths: dict[bool, list[int]] = {True: [], False: []}
     for track in tracks:
-        if track.attached:
-            continue
         scale, is_text = _scale(track), track.kind in _TEXTS
         length = None if track.duration == NO_TIME else rescale(track.duration, _SECOND, scale)
         if length is not None:
@@ -240,6 +243,12 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     if start is not None and end is not None and end >= start:
         duration = max(duration or 0, end - start)
     return start, duration if duration and duration > 0 else None
+
+
+def _not_late(entry: Entry, dts_shift: int) -> Entry:
+    """Where a sample is shown before it is decoded FFmpeg takes the earlier time for both."""
+    late = -min(0, entry[4] + dts_shift)
+    return (entry[0], entry[1] - late, *entry[2:4], entry[4] + late, *entry[5:])
 
 
 class Returned(Generic[_P]):

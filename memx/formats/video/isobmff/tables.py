@@ -74,7 +74,7 @@ def sizes(track: Track, start: int = 0) -> Iterator[int]:
     if bits == 4:
         nibbles = chain.from_iterable(table.space.words(table.at + start // 2, (count + 1) // 2 - start // 2, 1))
         return islice(
-            chain.from_iterable((byte >> 4, byte & 15) for byte in nibbles), start % 2, count - start // 2 * 2
+            chain.from_iterable((byte >> 4, byte & 15) for byte in nibbles), start % 2, max(0, count - start // 2 * 2)
         )
     width = bits // 8
     return chain.from_iterable(table.space.words(table.at + start * width, max(0, count - start), width))
@@ -270,6 +270,10 @@ class SampleTable:
                 dts += samples
                 left -= samples
                 room -= samples
+
+    def durations(self) -> Iterator[int]:
+        """The duration of each sample."""
+        return islice(self._durations(), self.count)
 
     def decoded_before(self, time: int) -> int:
         """How many samples are decoded before `time`, as far as the table of durations goes."""

@@ -1,0 +1,575 @@
+"""ISO base media files read directly: the same records as through FFmpeg, whatever the file is made of."""
+
+import io
+import random
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from memx.engine.session import StreamOptions
+from memx.engine.streaming import Stream
+from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
+from memx.formats import detect
+from memx.formats.base import BelongsTo, ReadOptions, StreamReader
+from memx.formats.video import VideoStreamReader
+from memx.formats.video.isobmff import IsoStreamReader
+from memx.records import Record, decode, encode
+from memx.sources import open_source
+from tests.contract.sources import command
+from tests.samples import video as samples
+from tests.samples.isobmff import FragmentPlan, RunPlan, TrackPlan, box, film, fragmented, full, words
+
+UNDECODED = frozenset(("profile", "pix_fmt", "level", "channel_layout", "channels", "width", "height"))
+"""What FFmpeg says of pictures and sound that are nothing but noughts."""
+
+
+def read(
+    path: Path, reader_class: type[StreamReader] = IsoStreamReader, **options: Any
+) -> tuple[list[Record], MemxError | None]:
+    """The records, first the `file` line's fields, and the error behind them."""
+    records: list[Record] = []
+    with open_source(path) as source, reader_class(source, ReadOptions(format="video", **options)) as reader:
+        try:
+            records.append({"type": "file", **reader.begin()})
+            for record in reader:
+                records.append(record)  # noqa: PERF402 - what came before an error stands
+        except MemxError as exc:
+            return records, exc
+    return records, None
+
+
+def of(records: Sequence[Record], kind: str) -> list[Record]:
+    return [record for record in records if record["type"] == kind]
+
+
+def differences(path: Path, leave_out: frozenset[str] = frozenset()) -> list[str]:
+    """Where the direct reader and FFmpeg's differ."""
+    (mine, error), (theirs, said) = read(path), read(path, VideoStreamReader)
+    found = [] if type(error) is type(said) else [f"error: {error}, FFmpeg {said}"]
+    found += [f"{len(mine)} records, FFmpeg {len(theirs)}"] if len(mine) != len(theirs) else []
+    for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
+        for key in sorted((one.keys() | other.keys()) - leave_out):
+            here, there = one.get(key), other.get(key)
+            near = isinstance(here, float) and isinstance(there, float) and abs(here - there) < 2e-6
+            if here != there and not near:
+                found.append(f"{number} {one['type']} {key}: {here}, FFmpeg {there}")
+    return found
+
+
+MUXED = {
+    # name: options of the muxer
+    "moov behind.mp4": {},
+    "moov in front.mp4": {"movflags": "+faststart"},
+    "quicktime.mov": {},
+    "fragments.mp4": {"movflags": "+frag_keyframe"},
+    "fragments without samples in moov.mp4": {"movflags": "+frag_keyframe+empty_moov"},
+    "default base is moof.mp4": {"movflags": "+frag_keyframe+empty_moov+default_base_moof"},
+    "a moof for each track.mp4": {"movflags": "+frag_keyframe+empty_moov+separate_moof"},
+    "no base offset.mp4": {"movflags": "+frag_keyframe+empty_moov+omit_tfhd_offset"},
+    "a fragment for each frame.mp4": {"movflags": "+frag_every_frame+empty_moov"},
+    "segment indexes.mp4": {"movflags": "+dash+frag_keyframe"},
+    "one segment index.mp4": {"movflags": "+dash+global_sidx+frag_keyframe"},
+    "negative offsets.mp4": {"movflags": "+negative_cts_offsets"},
+    "negative offsets in fragments.mp4": {"movflags": "+negative_cts_offsets+frag_keyframe+empty_moov"},
+    "delayed moov.mp4": {"movflags": "+frag_keyframe+delay_moov"},
+    "cmaf.mp4": {"movflags": "+cmaf"},
+    "hints.mp4": {"movflags": "+rtphint"},
+    "names for tags.mp4": {"movflags": "+use_metadata_tags"},
+}
+
+
+@pytest.fixture(scope="module")
+def muxed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same pictures and sound, copied into each kind of file."""
+    folder = tmp_path_factory.mktemp("isobmff")
+    source = samples.build(folder)
+    return {name: remux(source, folder / name, options) for name, options in MUXED.items()}
+
+
+def remux(source: Path, path: Path, options: dict[str, str]) -> Path:
+    """Copies the packets of the first two streams."""
+    with (
+        av.open(str(source)) as old,
+        av.open(str(path), "w", container_options={"fflags": "+bitexact"} | options) as new,
+    ):
+        new.metadata["title"] = "Caf\u00e9"
+        copied = [old.streams.video[0], old.streams.audio[0]]
+        copies = {stream.index: new.add_stream_from_template(stream) for stream in copied}
+        for packet in old.demux(copied):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("name", MUXED)
+def test_agrees_with_ffmpeg(muxed: dict[str, Path], name: str) -> None:
+    assert differences(muxed[name]) == []
+    assert len(of(read(muxed[name])[0], "packet")) > 40
+
+
+@pytest.mark.parametrize("name", [name for name in samples.KINDS if name.endswith((".mp4", ".mov"))])
+def test_agrees_on_encoded_samples(name: str, tmp_path: Path) -> None:
+    assert differences(samples.build_kind(tmp_path, name)) == []
+
+
+CODECS = {
+    # codec of the pictures, their format, codec of the sound, kind of file
+    "libx265": ("yuv420p", "ac3", "mp4"),
+    "libvpx-vp9": ("yuv420p", "libopus", "mp4"),
+    "mpeg4": ("yuv420p", "libmp3lame", "mp4"),
+    "mjpeg": ("yuvj422p", "pcm_s24le", "mov"),
+    "prores_ks": ("yuv422p10le", "pcm_f32le", "mov"),
+    "mpeg2video": ("yuv420p", "eac3", "mov"),
+    "png": ("rgb24", "alac", "mov"),
+    "rawvideo": ("uyvy422", "pcm_u8", "mov"),
+    "qtrle": ("rgb24", "pcm_alaw", "mov"),
+}
+
+
+@pytest.mark.parametrize("picture", CODECS)
+def test_agrees_whatever_the_codec(picture: str, tmp_path: Path) -> None:
+    pixels, sound, suffix = CODECS[picture]
+    path = tmp_path / f"{picture}.{suffix}"
+    with av.open(str(path), "w") as out:
+        video = samples._codec(out, picture, width=64, height=48, pix_fmt=pixels)
+        audio = samples._codec(out, sound, rate=48000 if sound == "libopus" else 44100, layout="stereo")
+        samples._interleave(out, video, audio)
+    assert differences(path) == []
+
+
+def test_lines_are_records(muxed: dict[str, Path]) -> None:
+    for path in muxed.values():
+        with open_source(path) as source, IsoStreamReader(source) as reader:
+            reader.begin()
+            lines = b"".join(part if isinstance(part, bytes) else encode(part) for part in reader.blocks())
+        assert lines == b"".join(map(encode, read(path)[0][1:]))
+
+
+def test_a_summary_has_no_packets(muxed: dict[str, Path]) -> None:
+    records, error = read(muxed["quicktime.mov"], summary=True)
+    assert {record["type"] for record in records} == {"file", "stream"}
+    assert error is None
+
+
+def test_only_structure_is_read(muxed: dict[str, Path], tmp_path: Path) -> None:
+    data = muxed["moov behind.mp4"].read_bytes()
+    moov = data.rindex(b"moov") - 4
+    blank = tmp_path / "blank.mp4"
+    media = data.index(b"mdat") + 4
+    blank.write_bytes(data[:media] + bytes(moov - media) + data[moov:])
+    assert of(read(blank)[0], "packet") == of(read(muxed["moov behind.mp4"])[0], "packet")
+
+
+# handwritten boxes
+
+
+def plan(**changes: Any) -> TrackPlan:
+    """Ten samples in four chunks."""
+    told: dict[str, Any] = {"sizes": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "chunks": [3, 3, 3, 1]}
+    return TrackPlan(**told | {"durations": [(10, 25)]} | changes)
+
+
+CONSTRUCTED = {
+    "sizes of 4 bits": plan(sizes=[1, 2, 3, 4, 5, 6, 7, 8, 9, 15], size_bits=4),
+    "sizes of 8 bits": plan(size_bits=8),
+    "sizes of 16 bits": plan(size_bits=16),
+    "offsets of 64 bits": plan(wide=True),
+    "varying durations": plan(durations=[(3, 20), (1, 40), (6, 25)]),
+    "durations of nought": plan(durations=[(4, 0), (6, 25)]),
+    "a duration that is meant negative": plan(durations=[(4, 25), (1, (1 << 32) - 50), (5, 25)]),
+    "composition offsets": plan(offsets=[(1, 25), (4, 50), (5, 0)]),
+    "negative composition offsets": plan(offsets=[(1, 0), (4, -50), (5, 25)]),
+    "a short table of offsets": plan(offsets=[(3, 25)]),
+    "key frames": plan(keys=[1, 4, 9]),
+    "key frames that count from nought": plan(keys=[0, 3]),
+    "no key frames": plan(keys=[]),
+    "partial sync samples": plan(keys=[1], extra=full(b"stps", words(2, 4, 7))),
+    "random access points": plan(keys=[1], extra=full(b"sbgp", b"rap ", words(2, 5, 0, 1, 1))),
+    "sound in chunks": plan(kind=b"soun", entry=b"twos", sizes=[4] * 10, durations=[(10, 1)]),
+    "a data track": plan(kind=b"meta", entry=b"gpmd"),
+    "texts": plan(kind=b"text", entry=b"text"),
+    "an edit": plan(edits=[(300, 50)], keys=[1, 5]),
+    "an empty edit first": plan(edits=[(500, -1), (416, 0)]),
+    "only an empty edit": plan(edits=[(500, -1)]),
+    "an edit that ends early": plan(edits=[(100, 0)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
+    "an edit between key frames": plan(edits=[(100, 160)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
+    "edits to and fro": plan(edits=[(100, 125), (200, 0), (50, 200)], keys=[1, 5, 8]),
+    "an edit beyond the end": plan(edits=[(100, 9000)]),
+    "sound that begins late": plan(kind=b"soun", entry=b"mp4a", edits=[(400, 60)]),
+    "sound in two edits": plan(kind=b"soun", entry=b"mp4a", edits=[(100, 60), (200, 30)]),
+}
+
+
+@pytest.mark.parametrize("front", [False, True], ids=["behind", "front"])
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_tables_agree_with_ffmpeg(name: str, front: bool, tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan(scale=1000), CONSTRUCTED[name]], front=front)
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert of(read(path)[0], "packet")
+
+
+FRAGMENTS = {
+    "durations in trex": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)]],
+    "durations in tfhd": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0, duration=40)]],
+    "two runs": [[FragmentPlan(1, [RunPlan([10, 20]), RunPlan([30, 40], durations=[10, 20])], 0)]],
+    "without times": [[FragmentPlan(1, [RunPlan([10])])], [FragmentPlan(1, [RunPlan([10, 20])])]],
+    "a gap": [[FragmentPlan(1, [RunPlan([10])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 7000)]],
+    "an overlap": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 30)]],
+    "flags of samples": [[FragmentPlan(1, [RunPlan([10, 20], flags=[0x2000000, 0x1010000])], 0)]],
+    "flags of the first": [[FragmentPlan(1, [RunPlan([9] * 9, first_flags=0x2000000)], 0, flags=0x1010000)]],
+    "offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[50, 0, 25])], 0)]],
+    "negative offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[25, -50, 0])], 0)]],
+    "from byte to byte": [[FragmentPlan(1, [RunPlan([9, 9])], 0, base="absolute")]],
+    "one behind the other": [
+        [FragmentPlan(1, [RunPlan([9, 9])], 0, base="implicit"), FragmentPlan(2, [RunPlan([5])], 0, base="implicit")]
+    ],
+    "of an unknown track": [[FragmentPlan(1, [RunPlan([9, 9])], 0), FragmentPlan(2, [RunPlan([8])], 0)]],
+}
+
+
+@pytest.mark.parametrize("edits", [(), [(0, 50)], [(700, -1), (0, 0)]], ids=["plain", "moved", "late"])
+@pytest.mark.parametrize("name", FRAGMENTS)
+def test_fragments_agree_with_ffmpeg(name: str, edits: list[tuple[int, int]], tmp_path: Path) -> None:
+    tracks = [TrackPlan([], [], [], edits=edits), TrackPlan([], [], [], kind=b"soun", entry=b"mp4a", scale=1000)]
+    path = fragmented(tmp_path / "made.mp4", tracks, FRAGMENTS[name], (25, 0, 0))
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert of(read(path)[0], "packet")
+
+
+def test_a_segment_index_gives_times(tmp_path: Path) -> None:
+    fragments = [[FragmentPlan(1, [RunPlan([10, 20], durations=[500, 500])])] for _ in range(3)]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [], scale=1000)], fragments, index=True)
+    assert [packet["dts"] for packet in of(read(path)[0], "packet")] == [0, 500, 1000, 1500, 2000, 2500]
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+
+
+def test_a_compressed_movie(tmp_path: Path) -> None:
+    path = film(tmp_path / "plain.mov", [plan()])
+    data = path.read_bytes()
+    at = data.rindex(b"moov") - 4
+    squeezed = zlib.compress(data[at + 8 :])
+    cmov = box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", words(len(data) - at - 8), squeezed))
+    path.write_bytes(data[:at] + box(b"moov", cmov))
+    assert differences(path, UNDECODED) == []
+    assert len(of(read(path)[0], "packet")) == 10
+
+
+def test_boxes_of_64_bits_and_without_a_size(tmp_path: Path) -> None:
+    path = film(tmp_path / "plain.mp4", [plan()])
+    data = path.read_bytes()
+    moov = data.rindex(b"moov") - 4
+    path.write_bytes(data[:moov] + b"\0\0\0\0" + data[moov + 4 :])  # up to the end of the file
+    assert differences(path, UNDECODED) == []
+    long = b"\0\0\0\1moov" + (len(data) - moov + 8).to_bytes(8, "big") + data[moov + 8 :]
+    path.write_bytes(data[:moov] + long)
+    assert differences(path, UNDECODED) == []
+
+
+def test_a_size_that_is_too_large_is_cut(tmp_path: Path) -> None:
+    path = film(tmp_path / "plain.mp4", [plan()], extra=box(b"free", bytes(8)))
+    data = bytearray(path.read_bytes())
+    free = data.rindex(b"free") - 4
+    data[free : free + 4] = b"\x7f\0\0\0"
+    path.write_bytes(data)
+    assert len(of(read(path)[0], "packet")) == 10
+
+
+# metadata
+
+
+def udta(*items: bytes) -> bytes:
+    return box(b"udta", *items)
+
+
+def ilst(*items: bytes, handler: bytes = b"mdir", keys: bytes = b"") -> bytes:
+    hdlr = full(b"hdlr", bytes(4), handler, bytes(13))
+    return box(b"udta", full(b"meta", hdlr, keys, box(b"ilst", *items)))
+
+
+def data(kind: int, value: bytes) -> bytes:
+    return box(b"data", words(kind, 0), value)
+
+
+METADATA = {
+    "user data": udta(
+        box(b"\xa9nam", b"\0\5\0\0Caf\x8e!"),
+        box(b"\xa9ART", b"\0\4\x15\xc7" + "é!?".encode()),
+        box(b"@PRM", b"raw text"),
+        box(b"\xa9day", b"\xff\xff2020"),
+        box(b"name", b"\0\2\x15\xc7Me"),
+        box(b"unkn", b"\0\2\x15\xc7Me"),
+    ),
+    "items": ilst(
+        box(b"\xa9nam", data(1, "Né".encode())),
+        box(b"\xa9too", data(0, b"Mac \x8e")),
+        box(b"trkn", data(0, bytes((0, 0, 0, 3, 0, 9, 0, 0)))),
+        box(b"disk", data(0, bytes((0, 0, 0, 2, 0, 0)))),
+        box(b"gnre", data(0, b"\0\x12")),
+        box(b"cpil", data(21, b"\1")),
+        box(b"tvsn", data(21, b"\0\0\0\7")),
+        box(b"rate", data(1, b"unknown")),
+        box(b"desc", data(2, b"\0U\0T\0F")),
+    ),
+    "numbers": ilst(
+        box(b"keyw", data(21, b"\xff")),
+        box(b"catg", data(22, b"\1\0\0")),
+        box(b"purd", data(23, b"\x3f\x80\0\0")),
+        box(b"soal", data(21, b"")),
+    ),
+    "custom items": ilst(
+        box(b"----", full(b"mean", b"com.apple.iTunes"), full(b"name", b"LABEL"), data(1, b"Mine")),
+        box(b"----", full(b"mean", b"com.apple.iTunes"), full(b"name", b"cdec"), data(1, b"Mine")),
+        box(b"----", full(b"name", b"HALF")),
+    ),
+    "named items": ilst(
+        box(words(1), data(1, b"one")),
+        box(words(2), data(23, b"\x40\x20\0\0")),
+        box(words(9), data(1, b"none")),
+        handler=b"mdta",
+        keys=full(b"keys", words(2), box(b"mdta", b"com.example.name"), box(b"mdta", b"com.example.number")),
+    ),
+    "a place": udta(full(b"loci", b"\x15\xc7", b"Home\0", b"\0", words(0x00024000, 0xFFFE0000, 0x00050000), b"\0\0")),
+    "chapters": udta(
+        full(b"chpl", bytes(4), b"\2", bytes(8), b"\3One", (5_000_000).to_bytes(8, "big"), b"\3Two", version=1)
+    ),
+    "moments": udta(box(b"HMMT", words(2, 100, 300), bytes(4))),
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_metadata_agrees_with_ffmpeg(name: str, tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], extra=METADATA[name])
+    assert differences(path, UNDECODED) == []
+    records = read(path)[0]
+    assert len(records[0]["tags"]) > 3 or of(records, "chapter")
+
+
+def test_covers_are_named_and_not_read(tmp_path: Path) -> None:
+    pictures = [io.BytesIO() for _ in range(2)]
+    for file, (name, pixels) in zip(pictures, (("mjpeg", "yuvj444p"), ("png", "rgb24")), strict=True):
+        with av.open(file, "w", format="image2pipe") as out:
+            stream = samples._codec(out, name, width=20, height=10, pix_fmt=pixels)
+            out.mux(stream.encode(samples._picture(stream, 1)))
+            out.mux(stream.encode(None))
+    covers = [data(kind, file.getvalue()) for kind, file in zip((13, 14), pictures, strict=True)]
+    path = film(tmp_path / "made.mp4", [plan()], extra=ilst(box(b"covr", *covers)))
+    assert differences(path, UNDECODED - {"pix_fmt", "width", "height"} | {"level"}) == []
+    first, second = of(read(path)[0], "stream")[1:]
+    assert (first["codec"], first["pix_fmt"], second["codec"], second["pix_fmt"]) == (
+        "mjpeg",
+        "yuvj444p",
+        "png",
+        "rgb24",
+    )
+
+
+def test_a_long_text_is_not_read(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], extra=ilst(box(b"\xa9lyr", data(1, b"la " * 1000))))
+    at = path.read_bytes().index(b"la la")
+    records, _ = read(path, max_value_bytes=100)
+    assert records[0]["tags"]["lyrics"] == {"offset": at, "length": 3000, "bulk": True}
+
+
+# ends, breaks and attacks
+
+
+@pytest.mark.parametrize("cut", [1, 60, 150, 540])
+def test_cut_media(cut: int, tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan(keys=[1]), plan(kind=b"soun", entry=b"mp4a")], front=True)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert differences(path, UNDECODED) == []
+    assert isinstance(read(path)[1], TruncatedFile)
+
+
+def test_cut_fragments(tmp_path: Path) -> None:
+    fragments = [[FragmentPlan(1, [RunPlan([100, 200])], 50 * number)] for number in range(4)]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], fragments, (25, 0, 0))
+    whole = path.read_bytes()
+    for cut in (1, 150, 250):
+        path.write_bytes(whole[:-cut])
+        records, error = read(path)
+        assert isinstance(error, TruncatedFile)
+        assert len(of(records, "packet")) >= 6
+
+
+def test_without_moov(tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    path.write_bytes(box(b"ftyp", b"isom", words(0)) + box(b"mdat", bytes(50)))
+    with pytest.raises(CorruptFile, match="no moov box"), open_source(path) as source:
+        IsoStreamReader(source).open()
+    path.write_bytes(box(b"styp", b"msdh", words(0)) + box(b"moof", bytes(50)))
+    with pytest.raises(UnsupportedSource, match="initialization segment"), open_source(path) as source:
+        IsoStreamReader(source).open()
+
+
+def broken(path: Path, kind: bytes, at: int, value: int) -> None:
+    """Overwrites a number in the body of the first box of `kind`."""
+    data = bytearray(path.read_bytes())
+    at += data.index(kind) + 4
+    data[at : at + 4] = words(value)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "value"),
+    [
+        (b"stts", 4, 0xFFFFFFFF),
+        (b"stts", 8, 0xFFFFFFFF),
+        (b"ctts", 4, 0xFFFFFFFF),
+        (b"ctts", 8, 0x7FFFFFFF),
+        (b"stsc", 4, 0xFFFFFFFF),
+        (b"stsc", 8, 0xFFFFFFFF),
+        (b"stsc", 12, 0xFFFFFFFF),
+        (b"stsc", 12, 0),
+        (b"stsz", 4, 1),
+        (b"stsz", 8, 0xFFFFFFFF),
+        (b"stsz", 12, 0xFFFFFFFF),
+        (b"stco", 4, 0xFFFFFFFF),
+        (b"stco", 8, 0xFFFFFFF0),
+        (b"stss", 4, 0xFFFFFFFF),
+        (b"stss", 8, 0xFFFFFFFF),
+        (b"elst", 4, 0xFFFFFFFF),
+        (b"elst", 8, 0xFFFFFFFF),
+        (b"elst", 12, 0x7FFFFFFF),
+        (b"elst", 12, 0x80000000),
+        (b"mdhd", 12, 0),
+        (b"mdhd", 12, 0xFFFFFFFF),
+        (b"mvhd", 12, 0),
+        (b"stsd", 4, 0xFFFFFFFF),
+        (b"stsd", 8, 0),
+        (b"hdlr", 8, 0),
+        (b"tkhd", -8, 4),
+        (b"trak", -8, 0),
+    ],
+)
+def test_broken_numbers_end_properly(kind: bytes, at: int, value: int, tmp_path: Path) -> None:
+    tracks = [plan(keys=[1, 5], offsets=[(1, 25), (4, 50), (5, 0)], edits=[(300, 50)])]
+    path = film(tmp_path / "made.mp4", tracks)
+    broken(path, kind, at, value)
+    with open_source(path) as source, IsoStreamReader(source, ReadOptions(format="video")) as reader:
+        try:
+            reader.begin()
+            assert sum(1 for _ in reader) < 1 << 20
+        except (MemxError, BelongsTo):
+            return
+
+
+def test_samples_of_one_byte_do_not_go_on_for_ever(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan(sizes=[1] * 10)])
+    broken(path, b"stsz", 4, 1)
+    broken(path, b"stsz", 8, 0xFFFFFFFF)
+    broken(path, b"stsc", 12, 0x7FFFFFFF)
+    records, error = read(path)
+    assert len(records) < 200_000
+    assert isinstance(error, TruncatedFile)
+
+
+def test_runs_without_bytes_are_corrupt(tmp_path: Path) -> None:
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], [[FragmentPlan(1, [RunPlan([9, 9])], 0)]])
+    data = path.read_bytes()
+    at = data.index(b"trun") + 4
+    path.write_bytes(data[:at] + words(0x01000001, 0x7FFFFFFF) + data[at + 8 :])  # no sizes any more
+    assert isinstance(read(path)[1], CorruptFile)
+
+
+def test_boxes_that_nest_without_end(tmp_path: Path) -> None:
+    inner = b""
+    for _ in range(1000):
+        inner = box(b"udta", inner)
+    path = film(tmp_path / "made.mp4", [plan()], extra=inner)
+    assert isinstance(read(path)[1], CorruptFile)
+
+
+def test_damage_ends_properly(muxed: dict[str, Path], tmp_path: Path) -> None:
+    """Bytes and numbers of the structure overwritten, at random but the same each time."""
+    chance = random.Random(14496)
+    broken = tmp_path / "broken.mp4"
+    for number in range(400):
+        whole = muxed[chance.choice(list(muxed))].read_bytes()
+        damaged = bytearray(whole)
+        first = max(whole.find(b"moof"), whole.find(b"moov"), 0)
+        for _ in range(chance.choice((1, 2, 8))):
+            at = chance.randrange(first, min(len(whole), first + 5000) - 4)
+            value = chance.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, chance.randrange(1 << 32)))
+            damaged[at : at + 4] = words(value) if number % 2 else bytes((value & 255,)) + whole[at + 1 : at + 4]
+        broken.write_bytes(damaged)
+        try:
+            read(broken)
+        except BelongsTo:
+            continue
+
+
+# who reads what
+
+
+def test_is_chosen_by_content(muxed: dict[str, Path]) -> None:
+    with open_source(muxed["quicktime.mov"]) as source:
+        assert detect(source).key == "isobmff"
+        assert detect(source, "video").key == "isobmff"
+    records = list(Stream(muxed["quicktime.mov"]).records())
+    assert (records[0]["reader"], records[-1]["status"]) == ("direct", "complete")
+
+
+def test_what_it_does_not_know_is_for_ffmpeg(tmp_path: Path) -> None:
+    path = tmp_path / "mpeg1.mp4"
+    with av.open(str(path), "w") as out:
+        video = samples._codec(out, "mpeg1video", width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    with open_source(path) as source, pytest.raises(BelongsTo, match="video"):
+        IsoStreamReader(source).open()
+    for options in (StreamOptions(), StreamOptions(format="video")):
+        records = list(Stream(path, options).records())
+        assert (records[0]["format"], records[0]["reader"], records[-1]["status"]) == ("video", "pyav", "complete")
+        assert len(of(records, "packet")) == samples.FRAMES
+
+
+def test_sound_alone_is_for_the_sound_reader(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan(kind=b"soun", entry=b"twos", sizes=[4] * 10)])
+    with open_source(path) as source, pytest.raises(BelongsTo, match="audio"):
+        IsoStreamReader(source).open()
+    assert of(read(path)[0], "packet"), "whoever says that it is video gets it"
+
+
+def test_a_name_that_promises_sound(tmp_path: Path) -> None:
+    path = tmp_path / "broken.m4a"
+    path.write_bytes(box(b"ftyp", b"M4A ", words(0)) + box(b"moov", box(b"mvhd", bytes(2))))
+    with open_source(path) as source, pytest.raises(BelongsTo, match="audio"):
+        IsoStreamReader(source).open()
+
+
+def test_other_bytes_under_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "other.mp4"
+    path.write_bytes(b"#!/bin/sh\n" * 10)
+    with open_source(path) as source, pytest.raises(BelongsTo, match="video"):
+        IsoStreamReader(source, ReadOptions(format="video")).open()
+
+
+def test_media_in_other_files_is_for_ffmpeg(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mov", [plan()])
+    data = path.read_bytes()
+    alias = box(b"alis", words(0), bytes(200))
+    grown = data.replace(full(b"url ", flags=1), alias)
+    for kind in (b"dref", b"dinf", b"minf", b"mdia", b"trak", b"moov"):
+        at = grown.index(kind) - 4
+        length = int.from_bytes(grown[at : at + 4], "big") + len(alias) - 12
+        grown = grown[:at] + words(length) + grown[at + 4 :]
+    path.write_bytes(grown)
+    with open_source(path) as source, pytest.raises(BelongsTo, match="video"):
+        IsoStreamReader(source).open()
+
+
+def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}.mp4"
+        film(path, [TrackPlan([5] * count, [count], [(count, 1)], keys=list(range(1, count, 50)))])
+        end = decode(command("stream", path).stdout.splitlines()[-1])
+        assert end["records"] == count + 1
+        return int(end["metrics"]["peak_rss"])
+
+    few, many = peak(30_000), peak(400_000)
+    assert many - few < 6 << 20
