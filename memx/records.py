@@ -127,7 +127,8 @@ def _encode_cut(record: Record) -> bytes:
 
     A replaced member is `{"bulk":true,"length":N}`, N the bytes that its JSON would have taken; `cut` names
     each by its keys joined with a dot. The members of a mapping (`attributes`, `tags`) are cut one by one
-    where that is enough, else the mapping as a whole.
+    where that is enough, else the mapping as a whole. A value whose record says where it lies gives way to
+    `bulk`, as one that was not read.
     """
     slim = {key: dict(item) if isinstance(item, dict) else item for key, item in record.items()}
     excess = len(encode_value(slim)) + _CUT_ROOM - MAX_LINE
@@ -139,12 +140,17 @@ def _encode_cut(record: Record) -> bytes:
             if excess <= 0 or size < _CUT_LEAST or len(cut) >= _CUT_MOST:
                 break
             if key != "type":
-                holder[key] = {"bulk": True, "length": size}
+                if holder is slim and key in _VALUES and slim.keys() >= {"offset", "length"}:
+                    del slim[key]
+                    slim["bulk"] = True
+                else:
+                    holder[key] = {"bulk": True, "length": size}
                 cut.append(f"{prefix}{key}"[:_CUT_LEAST])
                 excess -= size - _CUT_LEAST
     return encode(slim | {"cut": cut})
 
 
+_VALUES = ("value", "inline_binary")
 _CUT_ROOM, _CUT_LEAST, _CUT_MOST = 1 << 16, 256, 100
 """Room left for `cut`; members and names of `cut` shorter than this stay; so many are cut one by one."""
 

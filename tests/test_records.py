@@ -140,6 +140,12 @@ def test_a_long_line_is_cut_and_says_so() -> None:
     assert record["value"] == ["x" * (2 * MAX_LINE)], "the caller's record was changed"
 
 
+@pytest.mark.parametrize("member", [{"value": ["x" * MAX_LINE]}, {"inline_binary": "x" * MAX_LINE}])
+def test_a_value_that_lies_in_the_file_is_bulk_where_its_line_is_too_long(member: dict[str, Any]) -> None:
+    where = {"type": "element", "offset": 5, "length": MAX_LINE}
+    assert strict(encode(where | member)) == where | {"bulk": True, "cut": list(member)}
+
+
 def test_only_the_long_attributes_are_cut() -> None:
     record = {"type": "group", "path": "/", "attributes": {"short": 1, "long": "x" * MAX_LINE, "last": [2]}}
     cut = strict(encode(record))

@@ -17,7 +17,7 @@ from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
 from memx.formats import Format
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault, open_reader
-from memx.records import Record
+from memx.records import MAX_LINE, Record
 from memx.sources import LocalFile, Source
 
 CHUNK_LENGTH = 1 << 20
@@ -58,7 +58,7 @@ class StreamOptions:
             current_chunk_size=memory.polled_chunk_size if self.summary else memory.current_chunk_size,
             lend=memory.lend,
             chunk_length=self.chunk_size or CHUNK_LENGTH,
-            max_value_bytes=self.max_value_bytes,
+            max_value_bytes=min(self.max_value_bytes, MAX_LINE),  # what no line holds need not be read
             frame_length=self.frame_length,
             hop_length=self.hop_length or self.frame_length,
             format=self.format,
