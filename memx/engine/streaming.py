@@ -6,9 +6,9 @@ from typing import Any
 from memx.engine.process import resident
 from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
 from memx.engine.workers import Job, Worker
-from memx.errors import MemxError, ReaderCrashed, UsageError
+from memx.errors import MemxError, ReaderCrashed, TruncatedFile, UsageError
 from memx.formats import Format, by_key, detect, format_names
-from memx.formats.base import BelongsTo, suited
+from memx.formats.base import BelongsTo, fault, suited
 from memx.records import Record, decode, encode
 from memx.sources import Origin, Source, name_of, open_source
 
@@ -136,7 +136,7 @@ class Stream:
             self.worker_pid = None
             worker.close()
         if self.status is None:
-            file = None if lines else file_record(source.path, row.name, source.size, row.library)
+            file = None if lines else file_record(source.path, row.name, source.size, row.library or "direct")
             yield from self._closing(file, lines - 1, stopped, worker.metrics())
 
     def _job(self, path: str, row: Format, source: Source, *, spooled: bool) -> Job:
@@ -169,9 +169,10 @@ class Stream:
         """The lines that are missing after `given` lines when the user interrupts."""
         if not given:
             yield self._stamp(file_record(self.path, None, self.size, None))
+        yield self._stamp(fault(TruncatedFile.code, "interrupted"))
         self.status = "truncated"
         metrics = self._meter.metrics(0 if self._session is None else self._session.bytes_read)
-        yield self._stamp(end_record(self.path, self.status, "interrupted", max(0, given - 1), metrics))
+        yield self._stamp(end_record(self.path, self.status, "interrupted", max(1, given), metrics))
 
     def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
         """The lines of a source that cannot be read at all."""

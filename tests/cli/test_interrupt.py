@@ -30,9 +30,10 @@ def test_the_end_line_is_said(tmp_path: Path, after: float) -> None:
     source = random_bytes(tmp_path, 400_000)
     status, out, err = interrupted("--chunk-size", 1, source, source, after=after)
     assert (status, err) == (130, b"")
-    file, *between, end = records_of(out)
+    file, *between, error, end = records_of(out)
     assert (file["type"], end["type"], end["status"], end["reason"]) == ("file", "end", "truncated", "interrupted")
-    assert end["records"] == len(between)
+    assert error == {"type": "error", "code": "truncated", "message": "interrupted"}
+    assert end["records"] == len(between) + 1
     assert [record["index"] for record in between] == list(range(len(between)))
 
 

@@ -88,7 +88,7 @@ def _end_faults(records: Sequence[Record]) -> list[str]:
         faults.append(f"end.records is {end['records']}, but {len(records) - 2} lines stand between")
     if errors and status == "complete":
         faults.append(f"complete in spite of an error: {errors[0]}")
-    if not errors and status != "complete" and reason != "interrupted":
+    if not errors and status != "complete":
         faults.append(f"{status} without an error line: {reason}")
     if status != "complete" and not reason:
         faults.append(f"{status} without a reason")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -182,8 +183,9 @@ def test_an_interrupt_still_gives_the_end(endless):
     records = endless.records()
     assert next(records)["type"] == "file"
     next(records)
-    end = records.throw(KeyboardInterrupt())
-    assert (end["type"], end["status"], end["reason"], end["records"]) == ("end", "truncated", "interrupted", 1)
+    assert records.throw(KeyboardInterrupt()) == {"type": "error", "code": "truncated", "message": "interrupted"}
+    end = next(records)
+    assert (end["type"], end["status"], end["reason"], end["records"]) == ("end", "truncated", "interrupted", 2)
     with pytest.raises(KeyboardInterrupt):
         next(records)
 
@@ -194,7 +196,7 @@ def test_an_interrupt_before_anything_still_gives_file_and_end(endless, monkeypa
 
     monkeypatch.setattr("memx.engine.streaming.open_source", interrupted)
     lines = endless.lines()
-    assert [json.loads(line)["type"] for line in (next(lines), next(lines))] == ["file", "end"]
+    assert [json.loads(line)["type"] for line in islice(lines, 3)] == ["file", "error", "end"]
     with pytest.raises(KeyboardInterrupt):
         next(lines)
 
