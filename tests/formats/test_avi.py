@@ -187,10 +187,11 @@ def test_any_chunks_come_to_an_end(parts: list[bytes]) -> None:
         chunks = Chunks(source, 0, len(data), 2)
         before = 0
         for chunk in chunks:
-            assert chunk.stream in (0, 1)
-            assert before <= chunk.begin <= chunk.begin + chunk.size <= len(data)
-            assert chunks.payload(chunk, chunk.size) == data[chunk.begin : chunk.begin + chunk.size]
-            before = chunk.begin + chunk.size
+            stream, size, begin, _, _ = chunk
+            assert stream in (0, 1)
+            assert before <= begin <= begin + size <= len(data)
+            assert chunks.payload(chunk, size) == data[begin : begin + size]
+            before = begin + size
 
 
 @given(st.lists(st.sampled_from([samples.MP3_FRAME, samples.MP3_SECOND]), min_size=1, max_size=20), st.data())

@@ -50,11 +50,11 @@ class Apart:
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
         """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
-        return self._source.read_at(chunk.begin, min(length, chunk.size))
+        return self._source.read_at(chunk[2], min(length, chunk[1]))
 
     def read(self, chunk: Chunk, at: int, length: int) -> bytes:
         """`length` bytes of a chunk's payload from `at` on, fewer where the file ends."""
-        return self._source.read_at(chunk.begin + at, length)
+        return self._source.read_at(chunk[2] + at, length)
 
     def __iter__(self) -> Iterator[Chunk]:
         while True:
@@ -72,7 +72,7 @@ class Apart:
             begin = cursor.entry.pos + 8 + cursor.entry.size - cursor.left
             size = min(cursor.left, stream.most)
             cursor.left -= size
-            yield Chunk(stream.index, size, begin, b"", 0)
+            yield stream.index, size, begin, b"", 0
 
 
 def _pieces(entry: Entry, sample_size: int) -> tuple[Iterator[Entry], Entry]:

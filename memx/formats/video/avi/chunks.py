@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from memx.sources import Source
 
@@ -18,14 +17,11 @@ _SURE = 5
 """After so many chunks of one kind in a row, others behind damage are not believed."""
 
 
-class Chunk(NamedTuple):
-    """A chunk of a stream: its payload is `size` bytes at `begin`; `data` has what was read of it from `at` on."""
+Chunk = tuple[int, int, int, bytes, int]
+"""A chunk: its stream, the size of its payload, where that begins; bytes that were read, and where in them it begins.
 
-    stream: int
-    size: int
-    begin: int
-    data: bytes
-    at: int
+A plain tuple, since there may be hundreds of thousands.
+"""
 
 
 class Chunks:
@@ -47,23 +43,21 @@ class Chunks:
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
         """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
-        length = min(length, chunk.size)
-        if chunk.at + length <= len(chunk.data) and chunk.begin + length <= self._size:
-            return chunk.data[chunk.at : chunk.at + length]
-        return self._source.read_at(chunk.begin, length)
+        return self.read(chunk, 0, min(length, chunk[1]))
 
     def read(self, chunk: Chunk, at: int, length: int) -> bytes:
         """`length` bytes of a chunk's payload from `at` on, fewer where the file ends."""
-        begin = chunk.at + at
-        if begin + length <= len(chunk.data) and chunk.begin + at + length <= self._size:
-            return chunk.data[begin : begin + length]
-        return self._source.read_at(chunk.begin + at, length)
+        _, _, payload, data, begin = chunk
+        begin += at
+        if begin + length <= len(data) and payload + at + length <= self._size:
+            return data[begin : begin + length]
+        return self._source.read_at(payload + at, length)
 
     def __iter__(self) -> Iterator[Chunk]:
         at, sure, count, kinds = self._position, True, self._count, self._kinds
         while at + 8 <= self._size:
             i = at - self._start
-            if i < 0 or i + HEAD > len(self._data):
+            if i < 0 or i + 8 > len(self._data):
                 self._load(at)
                 i = 0
             data = self._data
@@ -77,7 +71,7 @@ class Chunks:
                     at += 8 + 56
                 elif sure or suffix == kinds.get(number) or self._in_a_row.get(number, 0) < _SURE:
                     self._note(number, suffix)
-                    yield Chunk(number, size, at + 8, data, i + 8)
+                    yield number, size, at + 8, data, i + 8
                     at += 8 + size
                 else:
                     at, sure = self._resume(at + 1), False
@@ -86,10 +80,10 @@ class Chunks:
                 at += 12
             elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= self._limit:
                 at += 8 + size
+            elif _HEADERS.match(data, i + 1) is not None:
+                at += 1  # the byte that makes an odd length even
             else:
-                behind = self._resume(at + 1)
-                sure = behind == at + 1  # the byte that makes an odd length even
-                at = behind
+                at, sure = self._resume(at + 1), False
                 continue
             sure = True
 
@@ -116,9 +110,6 @@ class Chunks:
 
     def _resume(self, at: int) -> int:
         """Where something that looks like the header of a chunk begins, from `at` on."""
-        near = self._bytes(at, HEAD)
-        if near and (found := _HEADERS.match(near)) is not None:
-            return at  # behind the byte that makes an odd length even
         while at < self._size:
             begin = at - self._scan_start
             if begin < 0 or begin + 4 > len(self._scan):
@@ -130,9 +121,3 @@ class Chunks:
                 break
             at = self._scan_start + len(self._scan) - 3
         return self._size
-
-    def _bytes(self, at: int, length: int) -> bytes:
-        begin = at - self._start
-        if begin < 0 or begin + length > len(self._data):
-            return self._source.read_at(at, length)
-        return self._data[begin : begin + length]

@@ -80,6 +80,24 @@ class Frames:
             self._at += used
             done += used
 
+    def take_whole(self, size: int, time: int, pos: int, header: bytes) -> bool:
+        """Takes a chunk that is one frame, as most are, and begins with `header`; whether it is, else it is not taken.
+
+        The frame then has the time of the chunk, and no offset.
+        """
+        if self._left or self._pending or self._tail or self._at is None or len(header) < _HEADER:
+            return False
+        found = mpegaudio.frame(int.from_bytes(header, "big"))
+        if found is None or found.size != size or found.samples != self.samples:
+            return False
+        self._latest = (self._latest + 1) % _RING
+        self._ring[self._latest] = _Known(self._at, self._at + size, time, pos)
+        self._header = int.from_bytes(header, "big")
+        self._trust += 1
+        self._at += size
+        self._frame, self._next, self._fetch = self._next, self._at, True
+        return True
+
     def flush(self) -> Iterator[Piece]:
         """What is left of a frame at the end."""
         if self._pending:

@@ -2,59 +2,128 @@
 
 from collections.abc import Iterator
 
+from memx.formats.video.assembly import Row, row_of
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunk, Chunks
 from memx.formats.video.avi.framing import Piece
 from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.clock import NO_TIME, Packet
-from memx.formats.video.packets import KEY
-
-_LOOKED_AT = 64
+from memx.formats.video.packets import BIDIRECTIONAL, KEY
 
 
 class Demuxer:
-    """Packets of the streams, their times completed.
+    """Packets of the streams, their times completed: `packets` first, then `rows`, then `ending`.
 
-    `queue` holds what was looked at to describe the streams; packets are taken from there first. `cut` is whether
-    the last packet was cut off by the end of the file.
+    `queue` is for the packets that were looked at to describe the streams. `cut` is whether the file ends inside a
+    chunk.
     """
 
     def __init__(self, chunks: Chunks | Apart, streams: list[Stream], keys: dict[int, KeyFrames], size: int) -> None:
         self._chunks = chunks
+        self._left = iter(chunks)
         self._streams = streams
         self._keys = keys
         self._size = size
+        self._rest: Iterator[Packet] = iter(())
+        """Of the chunk that was stopped at."""
         self.queue: list[Packet] = []
         self.cut = False
 
     def packets(self) -> Iterator[Packet]:
-        """The packets of all chunks, in the order of the file."""
-        for chunk in self._chunks:
-            stream = self._streams[chunk.stream]
-            if not chunk.size:
-                stream.offset += stream.counter.length(0)
+        """The packets of all chunks, completed one by one: slow, and right for all of them."""
+        for chunk in self._left:
+            self._rest = self._of_chunk(chunk)
+            for packet in self._rest:  # which another may go on with: `yield from` would close it
+                yield packet
+        self._rest = self._flush()
+        for packet in self._rest:
+            yield packet
+
+    def rows(self) -> Iterator[Row]:
+        """The packets that `packets` did not give, up to one that is cut off: the hot loop.
+
+        What goes the common way is done here; all else is done by `_of_chunk`.
+        """
+        yield from map(row_of, self._rest)
+        streams, file_size = self._streams, self._size
+        plain = {stream.index: self._is_plain(stream) for stream in streams}
+        steps: dict[int, dict[int, int]] = {stream.index: {} for stream in streams}
+        for chunk in self._left:
+            index, size, begin, data, at = chunk
+            stream = streams[index]
+            if begin + size > file_size:
+                self._rest = self._of_chunk(chunk)
+                return
+            if not plain[index] or not 0 < size <= stream.most:
+                yield from map(row_of, self._of_chunk(chunk))
                 continue
-            done = 0
-            while done < chunk.size:
-                size = min(chunk.size - done, stream.most)
-                there = min(size, self._size - chunk.begin - done)
-                if there <= 0:
-                    self.cut = True
-                    return
-                self.cut = there < size
-                for packet in self._part(stream, chunk, done, there):
-                    packet.corrupt = self.cut
-                    yield packet
-                stream.offset += stream.counter.length(there)
-                done += size
-        for stream in self._streams:
+            counter, key, pos = stream.counter, True, begin
+            time = stream.offset // counter.sample_size if counter.sample_size else stream.offset
             if stream.frames is not None:
-                for piece in stream.frames.flush():
-                    yield self._frame(stream, piece)
+                if not stream.frames.take_whole(size, time, begin, data[at : at + 4]):
+                    yield from map(row_of, self._of_chunk(chunk))
+                    continue
+            elif stream.look is not None:
+                said = stream.look(data, at, size)
+                if said < 0:
+                    said = self._look(stream, chunk)
+                if said == BIDIRECTIONAL:
+                    plain[index] = False  # pictures are reordered, whatever the headers say
+                    yield from map(row_of, self._of_chunk(chunk))
+                    continue
+                key = said == KEY
+            elif index in self._keys:
+                key = self._keys[index].look(stream.offset)
+            step = steps[index].get(size)
+            if step is None:
+                step = self._step(stream, size)
+                if len(steps[index]) < 1 << 10:
+                    steps[index][size] = step
+            stream.offset += counter.length(size)
+            yield index, time, time, step or None, size, pos, key or stream.seen.clock.intra_only
+        self._rest = self._flush()
+
+    def ending(self) -> Iterator[Packet]:
+        """What is left: of a chunk that is cut off, and of frames that others would have followed."""
+        yield from self._rest
+        yield from self._flush()
+
+    def _is_plain(self, stream: Stream) -> bool:
+        """Whether packets have their own times, and need no others to tell them."""
+        clock = stream.seen.clock
+        return not clock.delay and clock.first_dts != NO_TIME
+
+    def _step(self, stream: Stream, size: int) -> int:
+        """How long a packet of `size` bytes lasts, in units of time."""
+        clock = stream.seen.clock
+        if stream.frames is not None:
+            rate = stream.seen.coding.sample_rate
+            return stream.frames.samples * clock.base.denominator // (rate * clock.base.numerator)
+        frame = clock.frame_duration(Packet(stream.index, NO_TIME, NO_TIME, 0, size, None, key=True))
+        if frame is None:
+            return 0
+        return frame.numerator * clock.base.denominator // (frame.denominator * clock.base.numerator)
+
+    def _of_chunk(self, chunk: Chunk) -> Iterator[Packet]:
+        index, whole, begin, _, _ = chunk
+        stream, done = self._streams[index], 0
+        if not whole:
+            stream.offset += stream.counter.length(0)
+        while done < whole:
+            size = min(whole - done, stream.most)
+            there = min(size, self._size - begin - done)
+            self.cut = there < size
+            if there <= 0:
+                return
+            for packet in self._part(stream, chunk, done, there):
+                packet.corrupt = self.cut
+                yield packet
+            stream.offset += stream.counter.length(there)
+            done += size
 
     def _part(self, stream: Stream, chunk: Chunk, done: int, size: int) -> Iterator[Packet]:
-        counter, clock, pos = stream.counter, stream.seen.clock, chunk.begin + done
+        counter, clock, pos = stream.counter, stream.seen.clock, chunk[2] + done
         time = stream.offset // counter.sample_size if counter.sample_size else stream.offset
         if stream.frames is not None:
             for piece in stream.frames.feed(size, time, pos, lambda at, n: self._chunks.read(chunk, done + at, n)):
@@ -64,24 +133,25 @@ class Demuxer:
         if stream.index in self._keys:
             packet.key = self._keys[stream.index].look(stream.offset)
         if stream.look is not None:
-            self._look(stream, packet, chunk)
+            packet.kind = self._look(stream, chunk)
+            packet.key = packet.kind == KEY
         elif clock.parsed:
             packet.kind = 0
         clock.complete(packet, self.queue)
         yield packet
 
-    def _look(self, stream: Stream, packet: Packet, chunk: Chunk) -> None:
+    def _look(self, stream: Stream, chunk: Chunk) -> int:
+        """What kind of picture is in a chunk, of which as much is read as tells it."""
         assert stream.look is not None  # what the caller has seen to
-        head = self._chunks.payload(chunk, min(_LOOKED_AT, packet.size))
-        result = stream.look(head, 0, packet.size)
-        while result < 0 and -result > len(head):
-            longer = self._chunks.payload(chunk, -result)
-            if len(longer) <= len(head):
-                break
-            head = longer
-            result = stream.look(head, 0, packet.size)
-        packet.kind = max(result, 0)
-        packet.key = result == KEY
+        _, size, _, data, at = chunk
+        said, have = stream.look(data, at, size), 0
+        while said < 0 and -said > have:
+            head = self._chunks.payload(chunk, -said)
+            if len(head) <= have:
+                return 0
+            have = len(head)
+            said = stream.look(head, 0, size)
+        return max(said, 0)
 
     def _frame(self, stream: Stream, piece: Piece) -> Packet:
         """A frame that was put together."""
@@ -94,3 +164,9 @@ class Demuxer:
         packet.offset = piece.offset
         clock.complete(packet, self.queue)
         return packet
+
+    def _flush(self) -> Iterator[Packet]:
+        for stream in self._streams:
+            if stream.frames is not None:
+                for piece in stream.frames.flush():
+                    yield self._frame(stream, piece)

@@ -14,7 +14,7 @@ from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_inf
 from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
 from memx.formats.video.avi.packets import Demuxer
 from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
-from memx.formats.video.clock import NO_TIME, Packet, rescale
+from memx.formats.video.clock import NO_TIME, rescale
 from memx.formats.video.extent import cut_off
 from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Presentation, estimate, probe
@@ -39,7 +39,8 @@ class AviStreamReader(StreamReader):
     """
 
     format = "video"
-    _first_corrupt: Packet | None = None
+    _given = 0
+    """How many packets of the demuxer's queue were given."""
     access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
 
     def open(self) -> dict[str, Any]:
@@ -79,9 +80,8 @@ class AviStreamReader(StreamReader):
         if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
             chunks = Apart(self.source, index, found, streams)
         self._demuxer = Demuxer(chunks, streams, _key_frames(index, found, streams), size)
-        self._packets = self._demuxer.packets()
         seen = [stream.seen for stream in streams]
-        probe(seen, self._packets, self._demuxer.queue)
+        probe(seen, self._demuxer.packets(), self._demuxer.queue)
         shown = Presentation()
         estimate(seen, shown, size, headers.movi)
         return {
@@ -108,29 +108,25 @@ class AviStreamReader(StreamReader):
 
     def _rows(self) -> Iterator[Row]:
         """All packets up to the first that is cut off."""
+        queue, demuxer = self._demuxer.queue, self._demuxer
         if self.options.summary:
             return
-        self._left = self._every_packet()
-        for packet in self._left:
-            if packet.corrupt:
-                self._first_corrupt = packet
-                return
-            yield row_of(packet)
-
-    def _every_packet(self) -> Iterator[Packet]:
-        queue = self._demuxer.queue
-        yield from queue
-        queue.clear()
-        yield from self._packets
+        while self._given < len(queue) and not queue[self._given].corrupt:
+            yield row_of(queue[self._given])
+            self._given += 1
+        if self._given == len(queue):
+            queue.clear()
+            self._given = 0
+            yield from demuxer.rows()
 
     def _ending(self) -> Iterator[Record]:
         """What is cut off. Raises TruncatedFile where the file ends early."""
-        size = self.source.size or 0
-        if self._first_corrupt is not None:
-            for packet in chain((self._first_corrupt,), self._left):
+        size, demuxer = self.source.size or 0, self._demuxer
+        if not self.options.summary:
+            for packet in chain(demuxer.queue[self._given :], demuxer.ending()):
                 yield packet_record(row_of(packet)) | ({"corrupt": True} if packet.corrupt else {})
-        if self._demuxer.cut and not self.options.summary:
-            raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
+            if demuxer.cut:
+                raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
         error = cut_off(self.source, "avi")
         if error is not None:
             raise error
@@ -143,8 +139,8 @@ class AviStreamReader(StreamReader):
         if self._firsts is None:
             self._firsts, chunks = {}, self._chunks(self._headers)
             for count, found in enumerate(chunks):
-                if found.size and found.stream not in self._firsts:
-                    self._firsts[found.stream] = chunks.payload(found, FIRST_BYTES)
+                if found[1] and found[0] not in self._firsts:
+                    self._firsts[found[0]] = chunks.payload(found, FIRST_BYTES)
                 if len(self._firsts) == len(self._headers.streams) or count > _MOST_CHUNKS:
                     break
         return self._firsts.get(number)
@@ -177,7 +173,7 @@ class AviStreamReader(StreamReader):
         first = next(iter(self._chunks(headers)), None)
         named = index.first()
         if first is not None and named is not None:
-            begin = first.begin - 8
+            begin = first[2] - 8
             if headers.movi + 4 != named or named + _NEAR > begin:
                 index.shift = begin - named
 

@@ -54,7 +54,8 @@ class Demuxer:
         """The packets of all blocks, completed one by one: slow, and right for all of them."""
         for block in self._blocks:
             self._frames_left = self._of_block(block)
-            yield from self._frames_left
+            for packet in self._frames_left:  # noqa: UP028 - `rows` may go on with it, and `yield from` would close it
+                yield packet
 
     def rows(self) -> Iterator[Row]:
         """The packets that `packets` did not give: the hot loop.
