@@ -64,6 +64,18 @@ def test_netcdf4_samples_agree_with_netcdf4(build: Any, tmp_path: Path) -> None:
     assert disagreements(str(path), records) == []
 
 
+def test_storage_is_told_as_of_hdf5(tmp_path: Path) -> None:
+    for path in (samples.build(tmp_path), samples.build_netcdf4(tmp_path)):
+        records = read(path)
+        unlimited = {dimension["path"] for dimension in records if dimension.get("unlimited")}
+        variables = [record for record in records if record["type"] == "variable"]
+        assert variables
+        for variable in variables:
+            assert variable.keys() >= {"layout", "chunks", "filters", "offset", "storage_size"}
+            bounds = [path not in unlimited for path in variable["dimension_paths"]]
+            assert [bound is not None for bound in variable["maxshape"]] == bounds
+
+
 def test_the_oracle_sees_what_is_wrong(tmp_path: Path) -> None:
     path = samples.build_netcdf4(tmp_path)
     for kind, at, changed in (
@@ -200,6 +212,7 @@ def test_numbers_of_records(version: int, tmp_path: Path) -> None:
     assert by_path(records, "dimension")["/t"] == {"type": "dimension", "path": "/t", "size": 4, "unlimited": True}
     a = by_path(records)["/a"]
     assert (a["shape"], a["offset"], a["storage_size"], a["layout"]) == ([4, 3], 400, 24, "record")
+    assert a["maxshape"] == [None, 3]
 
 
 @pytest.mark.parametrize(("variables", "count"), [(1, 11), (2, 8)])

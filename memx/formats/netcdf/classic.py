@@ -155,6 +155,7 @@ class NetCDFStreamReader(StreamReader):
             "dimensions": dimensions,
             "dimension_paths": [f"/{dimension}" for dimension in dimensions],
             "shape": [self._records, *fixed] if over_records else fixed,
+            "maxshape": [None, *fixed] if over_records else fixed,
             "layout": "record" if over_records else "contiguous",
             "chunks": None,
             "filters": [],

@@ -140,7 +140,7 @@ class NetCDF4StreamReader(StreamReader):
             ],
         }
         stored = self._file.dataset_fields(header, self._attributes)
-        for field in ("shape", "maxshape", "dtype"):
+        for field in ("shape", "dtype"):
             del stored[field]
         record |= stored
         if datatype.kind in _KINDS and committed is not None:
