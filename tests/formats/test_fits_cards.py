@@ -54,6 +54,7 @@ def card(text: str) -> tuple[str, Any, str]:
         ("key     = 5", ("KEY", 5, "")),
         ("KEY       text", ("KEY", "  text", "")),
         ("COMMENT = 'text' / c", ("COMMENT", "= 'text' / c", "")),
+        ("COMMENT=  text = that", ("COMMENT", "  text = that", "")),
         ("HISTORY   text", ("HISTORY", "  text", "")),
         ("        text", ("", "text", "")),
         ("HIERARCH ESO INS ID = 'x' / c", ("ESO INS ID", "x", "c")),

@@ -88,7 +88,8 @@ def split_card(image: str) -> tuple[str, str | None]:
         return restored(keyword.strip()), field.strip()
     indicator = image.find("= ")
     if 0 <= indicator <= 8:
-        return restored(image[:indicator].strip().upper()), image[indicator + 2 :].strip()
+        keyword = restored(image[:indicator].strip().upper())
+        return keyword, None if keyword and keyword in _COMMENTARY else image[indicator + 2 :].strip()
     return restored(name), None
 
 
