@@ -305,10 +305,12 @@ def _has_limit() -> bool:
 
 
 def _import_ahead(names: Iterable[str], allowance: int) -> None:
-    """Imports what the reader will need while nothing is limited yet, where `allowance` has the room for it.
+    """Imports what will be needed while nothing is limited yet; `names` where `allowance` has the room for them.
 
-    NumPy's OpenBLAS reserves 27 MB that it never touches: what is reserved before the limit is set does not count.
+    What acts on want of memory must not want any. NumPy's OpenBLAS reserves 27 MB that it never touches: what is
+    reserved before the limit is set does not count.
     """
+    importlib.import_module("memx.engine.pressure")
     if allowance - resident() >= _ROOM_TO_IMPORT:
         for name in names:
             importlib.import_module(name)

@@ -40,6 +40,11 @@ class Blocks(Hostile):
         yield b"".join(map(encode, others))
 
 
+class TellsWhatIsLoaded(Hostile):
+    def records(self) -> Iterator[Record]:
+        yield {"type": "thing", "name": " ".join(sys.modules)}
+
+
 class Segfaults(Hostile):
     def misbehave(self) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)

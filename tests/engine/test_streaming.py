@@ -115,6 +115,12 @@ def test_memory_beyond_the_budget_is_refused_by_the_kernel(hostile):
     assert types(hostile("TakesMemory")) == ["file", "thing", "thing", "end"]
 
 
+def test_what_acts_on_want_of_memory_is_loaded_before_there_is_any(hostile):
+    loaded = hostile("TellsWhatIsLoaded", max_memory=400 << 20)[1]["name"].split()
+    assert "memx.engine.pressure" in loaded
+    assert "memx.engine.pressure" not in hostile("TellsWhatIsLoaded")[1]["name"].split()
+
+
 def test_what_a_library_reserves_and_never_touches_is_no_part_of_the_budget(tmp_path):
     budget = resident() + (46 << 20)
     records = list(stream(audio.build(tmp_path), StreamOptions(max_memory=budget)))
