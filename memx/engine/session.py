@@ -254,7 +254,13 @@ def _is_want_of_memory(error: Exception) -> bool:
     )
 
 
-_WANT_OF_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
+_WANT_OF_MEMORY = (
+    "failed to map segment",
+    "cannot map zero-fill pages",
+    "cannot change memory protections",
+    "annot allocate memory",
+    "can't start new thread",
+)
 """What the dynamic linker (glibc), strerror(3) and CPython say then."""
 
 

@@ -1,5 +1,6 @@
 """What a stream promises whatever its reader does: one `file`, one `end`, no exception, nothing left behind."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from memx import formats
 from memx.engine.process import resident
+from memx.engine.session import error_record
 from memx.engine.streaming import Stream, StreamOptions, stream
 from memx.errors import UsageError
 from memx.formats import Format
@@ -113,6 +115,22 @@ def test_memory_beyond_the_budget_is_refused_by_the_kernel(hostile):
     assert records[2]["code"] == "over-memory"
     assert records[3]["metrics"]["peak_rss"] < 400 << 20
     assert types(hostile("TakesMemory")) == ["file", "thing", "thing", "end"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+        ImportError("libx264.so.165: failed to map segment from shared object"),
+        ImportError("libavutil.so.60: cannot map zero-fill pages"),
+    ],
+    ids=str,
+)
+def test_memory_that_is_refused_is_told_as_that(error):
+    assert error_record(error)["code"] == "over-memory"
+    assert error_record(ImportError("no module named x"))["code"] == "internal"
 
 
 def test_what_acts_on_want_of_memory_is_loaded_before_there_is_any(hostile):
