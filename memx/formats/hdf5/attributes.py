@@ -29,6 +29,9 @@ _SIZES = struct.Struct("<HHH").unpack_from
 _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
 """Name, type and shape of an attribute, and where in its message the value begins."""
 
+_Entry = tuple[int, bytes, int | None]
+"""An attribute message: its creation index, its body, and the address of the body where it is known."""
+
 
 class AttributeReader:
     """Reads the attributes of the objects of one file."""
@@ -56,7 +59,7 @@ class AttributeReader:
         faults: list[Record] = []
         room, count = ATTRIBUTES_MOST, 0
         try:
-            for body in self._in_order(header):
+            for _, body, address in self._in_order(header):
                 count += 1
                 if room < 0:
                     continue
@@ -65,7 +68,8 @@ class AttributeReader:
                     label, datatype, shape, at = self._head(body)
                     if label in self.hidden:
                         continue
-                    attributes[label] = value = self.value(datatype, shape, body, at)
+                    where = None if address is None else self._values.space.base + address + at
+                    attributes[label] = value = self.value(datatype, shape, body, at, where)
                     room -= len(label) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
                 except (MemxError, struct.error, IndexError) as exc:
                     faults.append(_broken(f"the attribute {label} of {what}", exc))
@@ -78,19 +82,24 @@ class AttributeReader:
 
     def names(self, header: ObjectHeader) -> Iterator[bytes]:
         """The names of the attributes of an object."""
-        return (_name_of(body) for _, body in self._bodies(header))
+        return (_name_of(body) for _, body, _ in self._bodies(header))
 
     def some(self, header: ObjectHeader, names: frozenset[str]) -> dict[str, Any]:
         """The values of the attributes of an object that are called as one of `names`; of others nothing is read."""
         found = {}
-        for _, body in self._bodies(header):
+        for _, body, _ in self._bodies(header):
             label, datatype, shape, at = self._head(body)
             if label in names:
                 found[label] = self.value(datatype, shape, body, at)
         return found
 
-    def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
-        """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known."""
+    def value(
+        self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int, where: int | None = None
+    ) -> Any:
+        """The JSON of what an attribute holds, or where it is long or of a type that NumPy lacks, what is known.
+
+        It begins in `data` at `at`, and in the file at the offset `where`.
+        """
         if not shape:
             if shape is None:
                 return None
@@ -99,14 +108,14 @@ class AttributeReader:
         count = math.prod(shape)
         length = count * datatype.size
         if datatype.decode is None or length > self._most:
-            return _not_read(datatype, shape, length)
+            return _not_read(datatype, shape, length, where)
         if at + length > len(data):
             raise CorruptFile("its value ends in its midst")
         self._values.room = self._most
         try:
             return nested(elements(datatype, data, at, count), shape)
-        except TooLong:
-            return _not_read(datatype, shape, length)
+        except TooLong:  # what lies there is where its parts are
+            return _not_read(datatype, shape, length, where)
 
     def _head(self, body: bytes) -> _Head:
         """What stands before the value of an attribute message; the same bytes are parsed once."""
@@ -142,25 +151,26 @@ class AttributeReader:
             space_body = self._shared.resolve(space_body, DATASPACE)
         return text(name), self._values.datatype(type_body), self._values.dataspace(space_body).shape, at
 
-    def _in_order(self, header: ObjectHeader) -> Iterable[bytes]:
-        """The bodies of the attribute messages: by name or by creation, of many in the order of their index."""
+    def _in_order(self, header: ObjectHeader) -> Iterable[_Entry]:
+        """The attribute messages: by name or by creation, of many in the order of their index."""
         found = self._bodies(header)
         held = list(islice(found, _SORTED_MOST + 1))
         if len(held) > _SORTED_MOST:
-            return (body for _, body in chain(held, found))
+            return chain(held, found)
         if len(held) > 1:
             held.sort(key=_created if self.by_creation else _name)
-        return [body for _, body in held]
+        return held
 
-    def _bodies(self, header: ObjectHeader) -> Iterator[tuple[int, bytes]]:
-        """Each attribute message's creation index and body."""
+    def _bodies(self, header: ObjectHeader) -> Iterator[_Entry]:
+        """Each attribute message."""
         for message in header.attributes:
-            yield message[2], self._shared.body(message, ATTRIBUTE)
+            body = self._shared.body(message, ATTRIBUTE)
+            yield message[2], body, message[3] if body is message[1] else None
         info = header.first.get(ATTRIBUTE_INFO)
         if info is not None:
             yield from self._dense(info[1])
 
-    def _dense(self, body: bytes) -> Iterator[tuple[int, bytes]]:
+    def _dense(self, body: bytes) -> Iterator[_Entry]:
         """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
         space = self._values.space
         at = 4 if body[1] & 1 else 2
@@ -171,19 +181,21 @@ class AttributeReader:
         for record in walk_v2(space, tree, (8,)):
             created = int.from_bytes(record[9:13], "little")
             if record[8] & 2:
-                yield created, self._shared.in_heap(record[:8], ATTRIBUTE)
+                yield created, self._shared.in_heap(record[:8], ATTRIBUTE), None
                 continue
             place = heap.place(record[:8])
             # of a value that will not be read, only what stands before it
-            held = place if isinstance(place, bytes) else space.read(place[0], min(place[1], self._most + _HEAD))
-            yield created, held
+            if isinstance(place, bytes):
+                yield created, place, None
+            else:
+                yield created, space.read(place[0], min(place[1], self._most + _HEAD)), place[0]
 
 
-def _created(entry: tuple[int, bytes]) -> int:
+def _created(entry: _Entry) -> int:
     return entry[0]
 
 
-def _name(entry: tuple[int, bytes]) -> bytes:
+def _name(entry: _Entry) -> bytes:
     return _name_of(entry[1])
 
 
@@ -192,8 +204,9 @@ def _name_of(body: bytes) -> bytes:
     return body[at : at + (body[2] | body[3] << 8)].split(b"\0", 1)[0]
 
 
-def _not_read(datatype: Datatype, shape: tuple[int, ...], length: int) -> dict[str, Any]:
-    return {"bulk": True, "dtype": datatype.name, "shape": list(shape), "length": length}
+def _not_read(datatype: Datatype, shape: tuple[int, ...], length: int, where: int | None) -> dict[str, Any]:
+    place = {} if where is None else {"offset": where}
+    return {"bulk": True, "dtype": datatype.name, "shape": list(shape), **place, "length": length}
 
 
 def _broken(what: str, error: Exception) -> Record:

@@ -14,8 +14,8 @@ _MESSAGE_1 = struct.Struct("<HHB").unpack_from
 _MESSAGE_2 = struct.Struct("<BHB").unpack_from
 """Type, size and flags of a message."""
 
-Message = tuple[int, bytes, int]
-"""A header message (IV.A.2): its flags (bit 1: shared), its body, and its creation index, 0 where there is none."""
+Message = tuple[int, bytes, int, int]
+"""A header message (IV.A.2): its flags (bit 1: shared), body, creation index (0 for none), and the body's address."""
 
 
 class ObjectHeader(NamedTuple):
@@ -65,7 +65,7 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
             if kind == CONTINUATION:
                 _continue(space, block[body_at:at], pending)
             elif kind:
-                _keep(header, kind, (marks, block[body_at:at], 0))
+                _keep(header, kind, (marks, block[body_at:at], 0, begin + body_at))
     return header
 
 
@@ -95,7 +95,7 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
                 _continue(space, block[body_at:at], pending, signature=b"OCHK")
             elif kind:
                 created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
-                _keep(header, kind, (marks, block[body_at:at], created))
+                _keep(header, kind, (marks, block[body_at:at], created, begin + body_at))
     return header
 
 

@@ -49,7 +49,7 @@ class Shared:
 
     def committed(self, message: Message) -> int | None:
         """The address of the object whose own message this one stands for; None where it stands for itself."""
-        flags, body, _ = message
+        flags, body, *_ = message
         return None if not flags & _SHARED or body[:2] == b"\3\1" else self._committed_address(body)
 
     def _committed_address(self, body: bytes) -> int:

@@ -42,11 +42,13 @@ class NetCDFAttributes(AttributeReader):
     )
     by_creation = True
 
-    def value(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
+    def value(
+        self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int, where: int | None = None
+    ) -> Any:
         """The value of an attribute."""
         if shape is None:
             return "" if datatype.is_string else []
-        value = super().value(datatype, shape, data, at)
+        value = super().value(datatype, shape, data, at, where)
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         return value.replace("\0", "") if isinstance(value, str) else value
