@@ -118,6 +118,17 @@ def test_the_last_packet_of_a_cut_file_is_said_to_be_corrupt(tmp_path: Path) -> 
     assert [packet.get("corrupt") for packet in packets(records)] == [None, None, None, None, True]
 
 
+def test_an_index_of_a_chunk_far_beyond_the_file_comes_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "beyond.avi"
+    path.write_bytes(samples.CONSTRUCTS["apart_in_one"][:-4] + (0x3FFFFFF0).to_bytes(4, "little"))
+    _, records, error = read(path)
+    assert error == TruncatedFile.code
+    found = packets(records)
+    assert len(found) == 17
+    assert found[-1]["corrupt"]
+    assert found[-1]["pos"] + found[-1]["size"] == path.stat().st_size
+
+
 def test_sound_alone_is_for_the_audio_reader(tmp_path: Path) -> None:
     path = tmp_path / "sound.avi"
     path.write_bytes(samples.form([samples.pcm_stream(640)], [samples.chunk(b"00wb", bytes(1280))]))

@@ -15,6 +15,7 @@ from memx.formats.base import BelongsTo, ReadOptions
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.matroska import MatroskaStreamReader, ebml, lacing
 from memx.formats.video.matroska.clusters import Clusters
+from memx.formats.video.packets import NotKnown, dts
 from memx.formats.video.window import Window
 from memx.records import decode
 from memx.sources import open_source
@@ -189,6 +190,22 @@ def test_what_has_no_tracks_is_corrupt(data: bytes, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises((CorruptFile, TruncatedFile)):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "said"),
+    [
+        ("7ffe8001 fc3c75b2 76c00538 0009ef7b", 1884, (48000, 6, "5.1(side)", 1411200, 512)),
+        ("7ffe8001 fc3c3ff0 35e00138 0001ef83", 1024, (48000, 1, "mono", 768000, 512)),
+    ],
+)
+def test_the_core_of_dts_says_what_it_is(header: str, size: int, said: tuple[object, ...]) -> None:
+    data = bytes.fromhex(header)
+    found = dts.coding(data, size)
+    assert (found.sample_rate, found.channels, found.layout, found.bit_rate, found.frame_samples) == said
+    for odd in (data, 8 * size), (b"\x64\x58\x20\x25" + data[4:], size), (data[:10] + b"\xff" + data[11:], size):
+        with pytest.raises(NotKnown):
+            dts.coding(*odd)
 
 
 def test_long_tags_are_not_read(tmp_path: Path) -> None:

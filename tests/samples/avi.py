@@ -193,6 +193,7 @@ CONSTRUCTS = {
     "apart_in_one": form(
         _STREAMS, [*_PICTURES, chunk(b"01wb", bytes(6400))], old_index([*_PICTURES, chunk(b"01wb", bytes(6400))])
     ),
+    "apart_too_large": form(_STREAMS, [*_PICTURES, *_SOUNDS], old_index([*_PICTURES, *_SOUNDS], (0, 4))[:-1] + b"\xd6"),
     "must_use_index": form(_STREAMS, _BOTH, old_index(_BOTH, (0, 5)), flags=0x30),
     "named": form([video_stream(3, chunk(b"strn", b"Film\0")), pcm_stream(960, chunk(b"strn", b"Ton\0"))], _BOTH[:6]),
     "shape": form(

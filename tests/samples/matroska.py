@@ -59,14 +59,14 @@ def sound_track(number: int = 2, *more: bytes, duration: int = 20_000_000) -> by
     return element(0xAE, *about, said, sound, *more)
 
 
-def text_track(number: int, *more: bytes) -> bytes:
+def text_track(number: int, *more: bytes, codec: str = "S_TEXT/UTF8") -> bytes:
     """A track of subtitles."""
     return element(
         0xAE,
         element(0xD7, number),
         element(0x73C5, 1000 + number),
         element(0x83, 17),
-        element(0x86, "S_TEXT/UTF8"),
+        element(0x86, codec),
         *more,
     )
 
@@ -214,6 +214,24 @@ def _groups() -> bytes:
     return film(cluster(1000, *group), tracks=video_track() + text_track(3, element(0x55AA, 1), element(0x88, 0)))
 
 
+def _pictures_of_text(begin: int, *, deflated: bool = False) -> bytes:
+    """Subtitles of discs (PGS): a picture of 8 by 2 dots, and one without any; `begin` in milliseconds."""
+    composed = struct.pack(">HHBHBBBB", 64, 48, 16, 1, 0x80, 0, 0, 1) + struct.pack(">HBBHH", 0, 0, 0, 4, 4)
+    bitmap = bytes.fromhex("000000c0 000018 0008 0002") + (b"\1" * 8 + b"\0\0") * 2
+    shown = ((0x16, composed), (0x17, bytes(10)), (0x14, bytes((0, 0, 1, 235, 128, 128, 255))), (0x15, bitmap))
+    gone = ((0x16, struct.pack(">HHBHBBBB", 64, 48, 16, 2, 0, 0, 0, 0)),)
+    sets = [b"".join(struct.pack(">BH", kind, len(body)) + body for kind, body in one) for one in (shown, gone)]
+    first, second = (zlib.compress(one + b"\x80\0\0") if deflated else one + b"\x80\0\0" for one in sets)
+    encoding = element(0x6D80, element(0x6240, element(0x5034, element(0x4254, 0)))) if deflated else b""
+    clusters = []
+    for number in range(8):
+        blocks = pictures(1000 * number, 25)
+        if begin // 1000 == number:
+            blocks += [simple(2, begin % 1000, first), simple(2, begin % 1000 + 200, second)]
+        clusters.append(cluster(1000 * number, *blocks))
+    return film(*clusters, tracks=video_track() + text_track(2, encoding, codec="S_HDMV/PGS"))
+
+
 CONSTRUCTS = {
     "laces": _sound_in_laces(),
     "groups": _groups(),
@@ -228,6 +246,9 @@ CONSTRUCTS = {
     "tags": _tagged(),
     "stripped": _encoded(element(0x5034, element(0x4254, 3), element(0x4255, KEY_FRAME[:1])), [KEY_FRAME[1:]] * 3),
     "deflated": _encoded(element(0x5034, element(0x4254, 0)), [zlib.compress(f) for f in (KEY_FRAME, OTHER_FRAME)]),
+    "pictures_of_text": _pictures_of_text(80),
+    "pictures_of_text_deflated": _pictures_of_text(2000, deflated=True),
+    "pictures_of_text_late": _pictures_of_text(7000),
     "void": film(
         element(VOID, bytes(300)),
         cluster(0, element(VOID, bytes(20)), *pictures(0, 3), element(0xAB, 99), element(0x5854, b"")),

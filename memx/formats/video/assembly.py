@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from memx.formats.video.clock import NO_TIME, Packet
+from memx.formats.video.clock import NO_TIME, Packet, absolute
 from memx.formats.video.probe import Observed
 from memx.records import Record, encode
 
@@ -96,8 +96,8 @@ def row_of(packet: Packet) -> Row:
     """The row of a packet whose times are complete."""
     return (
         packet.stream,
-        None if packet.pts == NO_TIME else packet.pts,
-        None if packet.dts == NO_TIME else packet.dts,
+        None if packet.pts == NO_TIME else absolute(packet.pts),
+        None if packet.dts == NO_TIME else absolute(packet.dts),
         packet.duration or None,
         packet.size,
         packet.pos,

@@ -20,6 +20,11 @@ def is_relative(time: int) -> bool:
     return time > RELATIVE - (1 << 48)
 
 
+def absolute(time: int) -> int:
+    """`time` as it is shown: what is relative to nothing known begins at nought."""
+    return time - RELATIVE if time > RELATIVE - (1 << 48) else time
+
+
 def rescale(value: int, factor: Fraction) -> int:
     """`value * factor`, rounded to the nearest, halves away from nought (`av_rescale_q`)."""
     top, bottom = value * factor.numerator, factor.denominator

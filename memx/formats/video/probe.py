@@ -180,6 +180,9 @@ def probe(streams: list[Observed], packets: Iterator[Packet], queue: list[Packet
         read += packet.size
         if streams[packet.stream].see(packet, all_known):
             break
+    silent = (stream for stream in streams if stream.clock.kind != "subtitle" and not stream.packets)
+    if queue and any(stream.decoded > 0 for stream in silent):
+        raise NotKnown("a stream whose packets come late")
     for number, stream in enumerate(streams):
         if stream.clock.undecided:
             stream.clock.undecided = 0

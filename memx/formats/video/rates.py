@@ -6,7 +6,7 @@
 import math
 from fractions import Fraction
 
-from memx.formats.video.clock import NO_TIME, RELATIVE, is_relative
+from memx.formats.video.clock import NO_TIME, absolute, is_relative
 
 _UNIT = 12 * 1001
 STANDARD = tuple(
@@ -37,9 +37,7 @@ class Intervals:
         if time == NO_TIME or last == NO_TIME or time <= last:
             return
         duration = time - last
-        seconds = float(time - RELATIVE if is_relative(time) else time) * (
-            self._base.numerator / self._base.denominator
-        )
+        seconds = float(absolute(time)) * (self._base.numerator / self._base.denominator)
         if self._errors is None:
             self._errors = [[0.0] * len(STANDARD) for _ in range(4)]
         first, first_squared, second, second_squared = self._errors

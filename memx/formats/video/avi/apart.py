@@ -35,17 +35,18 @@ class _Cursor:
 
 
 class Apart:
-    """The chunks of the streams, by their times; one that is parted is given in its parts."""
+    """The chunks of the streams, by their times, up to one beyond the file; a parted one is given in its parts."""
 
     def __init__(self, source: Source, index: Index, found: Survey, streams: list[Stream]) -> None:
         self._source = source
+        self._size = source.size or 0
         self._cursors = []
         for stream in streams:
             last = found.streams[stream.index].last
             if last is not None:
                 entries = index.entries(stream.index)
                 if found.streams[stream.index].count == 1 and stream.counter.sample_size:
-                    entries, last = _pieces(last, stream.counter.sample_size)
+                    entries, last = _pieces(last, stream.counter.sample_size, self._size)
                 self._cursors.append(_Cursor(stream, entries, last))
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
@@ -70,18 +71,20 @@ class Apart:
                 stream.offset, cursor.left = cursor.entry.time, cursor.entry.size
             assert cursor.entry is not None  # something is left of it
             begin = cursor.entry.pos + 8 + cursor.entry.size - cursor.left
+            if begin >= self._size:
+                return
             size = min(cursor.left, stream.most)
             cursor.left -= size
             yield stream.index, size, begin, b"", 0
 
 
-def _pieces(entry: Entry, sample_size: int) -> tuple[Iterator[Entry], Entry]:
+def _pieces(entry: Entry, sample_size: int, file_size: int) -> tuple[Iterator[Entry], Entry]:
     """A stream that is one chunk is read in pieces; and the last of them."""
-    step = sample_size
+    step, size = sample_size, max(1, min(entry.size, file_size - entry.pos))
     while step < _LEAST_PIECE:
         step += step
 
     def piece(at: int) -> Entry:
-        return Entry(entry.stream, entry.pos + at, min(step, entry.size - at), True, entry.time + at)
+        return Entry(entry.stream, entry.pos + at, min(step, size - at), True, entry.time + at)
 
-    return map(piece, range(0, entry.size, step)), piece((entry.size - 1) // step * step)
+    return map(piece, range(0, size, step)), piece((size - 1) // step * step)

@@ -19,6 +19,8 @@ _FIELD = struct.Struct("<II")
 _IS_KEY = 0x10
 _MOST_CHUNKS = 1 << 16
 """Standard indexes that a super index may lead to."""
+_MOST_SIZE = 0x3FFFFFFF
+"""FFmpeg leaves larger chunks out of its index."""
 _TWO_SECONDS = 2
 _MOST_BITS = 1 << 16
 """Bytes of bits that say which pictures are key frames: those of five hours."""
@@ -92,7 +94,7 @@ class OldIndex(Index):
                 continue
             if pos == last:
                 self.repeats = True
-            elif size and stream in (None, number):
+            elif 0 < size <= _MOST_SIZE and stream in (None, number):
                 yield Entry(number, pos + shift, size, bool(flags & _IS_KEY), times[number])
             times[number] += lengths[number](size)
             last = pos
@@ -127,7 +129,7 @@ class OpenIndex(Index):
         for pos, size, key in self._chunks(stream):
             if pos == last:
                 self.repeats = True
-            elif size:
+            elif 0 < size <= _MOST_SIZE:
                 yield Entry(stream, pos, size, key, time)
             time += counter.length(size)
             last = pos

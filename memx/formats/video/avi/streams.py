@@ -39,6 +39,8 @@ _SUBFORMATS = bytes.fromhex("000000001000800000aa00389b71")
 """How GUIDs of formats with a number end (KSDATAFORMAT_SUBTYPE)."""
 _LAYOUTS = {4: (1, "mono"), 3: (2, "stereo"), 0x3F: (6, "5.1"), 0x60F: (6, "5.1(side)"), 0x33: (4, "quad")}
 """Channel masks: how many channels, and FFmpeg's name."""
+_WIDEST = 1 << 15
+_MOST_CHANNELS = 64
 First = Callable[[int], bytes | None]
 """The first bytes of a stream's first packet, by its number; None where it has none."""
 
@@ -76,7 +78,7 @@ def stream_of(header: StreamHeader, index: int, first: First) -> Stream:
 
 def _finished(stream: Stream, header: StreamHeader) -> Stream:
     stream.shown.tags = header.tags
-    stream.shown.frames = header.length if header.length < 1 << 31 else header.length - (1 << 32)
+    stream.shown.frames = header.length
     stream.seen.clock.start = 0
     stream.seen.duration = stream.shown.frames if not header.sample_size or header.kind == b"vids" else NO_TIME
     return stream
@@ -88,6 +90,8 @@ def _picture(header: StreamHeader, index: int, data: bytes, first: First) -> Str
     _, width, height, _, depth = struct.unpack("<IIiHH", data[:16])
     tag, extra = data[16:20], data[40:]
     width, height = width & 0x7FFFFFFF, abs(height)
+    if max(width, height) > _WIDEST or (header.aspect and max(header.aspect.as_integer_ratio()) > _WIDEST):
+        raise NotKnown("pictures of an odd size")
     code, look, parsed, decoded = tag.upper(), None, True, 1
     if code in _MPEG4:
         headers = extra if b"\0\0\1" in extra else b""
@@ -124,8 +128,8 @@ def _sound(header: StreamHeader, index: int, data: bytes, first: First) -> Strea
     if len(data) < 16:
         raise NotKnown("a sound format that ends early")
     tag, channels, rate, mean, block, depth = struct.unpack("<HHIIHH", data[:16])
-    if not rate or rate >> 31 or not channels:
-        raise NotKnown("sound without a rate, or without channels")
+    if not rate or rate >> 31 or not 0 < channels <= _MOST_CHANNELS:
+        raise NotKnown("sound without a rate, or with an odd number of channels")
     layout, number = None, tag
     if tag == _EXTENSIBLE:
         if len(data) < 40 or data[26:40] != _SUBFORMATS:

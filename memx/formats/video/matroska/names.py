@@ -6,13 +6,14 @@ from typing import Any
 
 from memx.formats.video.codecs import hevc, still
 from memx.formats.video.matroska.encodings import Encoding
-from memx.formats.video.packets import Coding, NotKnown, ac3, av1, h264, mpeg4, mpeg12, mpegaudio, sound, vpx
+from memx.formats.video.packets import Coding, NotKnown, ac3, av1, dts, h264, mpeg4, mpeg12, mpegaudio, sound, vpx
 
 _NAMES = (
     # the first that a CodecID begins with; what follows is looked at for some
     ("A_AAC", "aac"),
     ("A_AC3", "ac3"),
     ("A_ALAC", "alac"),
+    ("A_DTS", "dts"),
     ("A_EAC3", "eac3"),
     ("A_FLAC", "flac"),
     ("A_MPEG/L2", "mp2"),
@@ -27,6 +28,7 @@ _NAMES = (
     ("S_TEXT/SSA", "ass"),
     ("S_ASS", "ass"),
     ("S_SSA", "ass"),
+    ("S_HDMV/PGS", "hdmv_pgs_subtitle"),
     ("S_VOBSUB", "dvd_subtitle"),
     ("S_DVBSUB", "dvb_subtitle"),
     ("V_AV1", "av1"),
@@ -82,7 +84,8 @@ def codec_of(name: str, entry: dict[str, Any], encoding: Encoding, first: First)
         return _picture(found, private, entry, first)
     if name[0] == "A":
         return _sound(found, private, entry, first)
-    return None, False, Made(Coding(found, intra_only=True))
+    # the size of pictures of text shows in the first of them
+    return None, False, Made(Coding(found, intra_only=True), decoded=1 if found == "hdmv_pgs_subtitle" else 0)
 
 
 def _private(entry: dict[str, Any], encoding: Encoding) -> bytes:
@@ -146,7 +149,7 @@ def _sound(name: str, private: bytes, entry: dict[str, Any], first: First) -> tu
     rate = said.get("output_rate") or said.get("rate") or 8000.0
     channels = 1 if said.get("channels") is None else said["channels"]
     if name == "aac":
-        return None, False, Made(sound.aac(private))
+        return None, False, Made(sound.aac(private), False, 1)
     if name == "opus":
         return sound.OpusPackets().look, True, Made(sound.opus(private, channels), True)
     if name == "vorbis":
@@ -157,11 +160,11 @@ def _sound(name: str, private: bytes, entry: dict[str, Any], first: First) -> tu
         return sound.FlacPackets().look, True, Made(sound.flac(private), True)
     if name in ("mp3", "mp2"):
         return _mpeg_audio(name, entry, first)
-    if name in ("ac3", "eac3"):
-        coding = ac3.coding(*_begin(entry, first))
+    if name in ("ac3", "eac3", "dts"):
+        coding = (dts if name == "dts" else ac3).coding(*_begin(entry, first))
         samples = coding.frame_samples
         if coding.name != name or "rate" not in said:
-            raise NotKnown("AC-3 that is not what its track says")
+            raise NotKnown("sound that is not what its track says")
         return (lambda _data, _at, _size: samples), True, Made(coding, True)
     if name == "alac":
         return None, False, Made(sound.alac(private, int(rate)))

@@ -105,8 +105,17 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
         _picture(track, entry.get("video", {}))
     elif kind == "audio":
         clock.sample_rate, clock.measure = made.coding.sample_rate, made.measure
-        clock.skipped = track.shift
+        clock.skipped = _skipped(made.coding, entry.get("codec_delay") or 0, base)
     return track
+
+
+def _skipped(coding: Coding, delay: int, base: Fraction) -> int:
+    """Units of time that `delay` nanoseconds are, by way of whole samples as in FFmpeg."""
+    rate = coding.sample_rate
+    if not rate:
+        return 0
+    samples = rescale(delay, Fraction(48000 if coding.name == "opus" else rate, NANOSECONDS))
+    return rescale(samples, 1 / (rate * base))
 
 
 def _describe(track: Track, entry: dict[str, Any]) -> None:

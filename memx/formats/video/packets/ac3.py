@@ -7,8 +7,8 @@ _RATES = (48000, 44100, 32000)
 _BIT_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _BLOCK = 256  # samples
 _BLOCKS = (1, 2, 3, 6)
-_LAYOUTS = {
-    # acmod and lfeon: channels and name
+LAYOUTS = {
+    # acmod, and whether there is a channel of bass: channels and name
     (1, 0): (1, "mono"),
     (2, 0): (2, "stereo"),
     (3, 0): (3, "3.0"),
@@ -70,7 +70,7 @@ def _enhanced(data: bytes, size: int) -> Coding:
 
 
 def _layout(said: Coding, mode: int, bass: int) -> Coding:
-    said.channels, said.layout = _LAYOUTS.get((mode, bass), (0, None))
+    said.channels, said.layout = LAYOUTS.get((mode, bass), (0, None))
     if not said.channels:
         raise NotKnown("AC-3 with an unusual layout")
     said.sample_fmt, said.intra_only = "fltp", True
