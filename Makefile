@@ -9,7 +9,10 @@ PREFIX ?= $(HOME)/.local
 HOME_DIR := $(DESTDIR)$(PREFIX)/lib/memx
 JOBS ?= 2
 
-.PHONY: help demo test test-quick check bench docs install uninstall clean
+FORMAT ?= isobmff
+SECONDS ?= 60
+
+.PHONY: help demo test test-quick check bench fuzz docs install uninstall clean
 .DEFAULT_GOAL := help
 
 help:  ## show what can be made
@@ -37,9 +40,15 @@ check: $(READY)  ## lint, types, and docs that say what the commands do
 	$(BIN)/mypy
 	$(BIN)/python -m memx.cli.docgen --check
 
-bench: $(READY)  ## measure memx and the other tools that are installed, on FILES or on samples
-	@$(BIN)/python -m tests.bench $(FILES)
-	@$(BIN)/python -m tests.bench.bench_memory
+bench: $(READY)  ## measure memx and the other tools in turns (ONLY=dicom,fits BENCH_DIR=... BENCH_JSON=FILE)
+	@ONLY="$(ONLY)" BENCH_DIR="$(BENCH_DIR)" BENCH_JSON="$(BENCH_JSON)" $(BIN)/python -m tests.bench
+
+bench-smoke: $(READY)  ## hold what each format costs against the limits in tests/bench/limits.toml
+	@$(BIN)/python -m tests.bench.smoke
+
+fuzz: $(READY)  ## feed the reader of FORMAT=isobmff what a fuzzer makes up, for SECONDS=60
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(FORMAT) $(SECONDS)
 
 docs: $(READY)  ## write the man pages and the completions from the commands
 	$(BIN)/python -m memx.cli.docgen
