@@ -12,7 +12,7 @@ JOBS ?= 2
 FORMAT ?= isobmff
 SECONDS ?= 60
 
-.PHONY: help demo test test-quick check bench fuzz docs install uninstall clean
+.PHONY: help demo test test-quick check bench bench-smoke fuzz docs install uninstall clean
 .DEFAULT_GOAL := help
 
 help:  ## show what can be made

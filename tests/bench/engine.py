@@ -1,4 +1,4 @@
-"""What the memory engine gains and costs, as ratios within one run: `python -m tests.bench.bench_memory`.
+"""What the memory engine gains and costs, as ratios within one run: `python -m tests.bench.engine`.
 
 The seed of this project claimed 30-40 % faster allocation through the pool, and 20-30 % faster extraction
 through the collector's settings. Each figure is the best of several rounds, taken in turns; memory is
@@ -119,7 +119,7 @@ def collector_settings() -> None:
         figures: dict[str, tuple[float, float, float]] = {}
         for _ in range(3):
             for setting in SETTINGS:
-                command = [sys.executable, "-m", "tests.bench.bench_memory", work, setting]
+                command = [sys.executable, "-m", "tests.bench.engine", work, setting]
                 out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
                 seconds, peak, pause = map(float, out.split())
                 figures[setting] = min(figures.get(setting, (9e9, 0, 0)), (seconds, peak, pause))
