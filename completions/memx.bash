@@ -9,7 +9,7 @@ _memx() {
         --alert) mapfile -t COMPREPLY < <(compgen -W "healthy moderate high critical" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --timeout --with-path --schema --no-color --help -h" ;;
+        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --chunks --timeout --with-path --schema --no-color --help -h" ;;
         extract) words="-o --output -f --format --table --json --files-from -0 --null --max-memory --strategy --max-value-bytes --timeout --no-color --help -h" ;;
         status) words="--table --json -w --watch --interval --count --pid --alert --alert-command --no-color --help -h" ;;
         *) words="--version --help -h" ;;

@@ -13,6 +13,7 @@ complete -c memx -n '__fish_seen_subcommand_from stream' -l chunk-size -x -d 'Re
 complete -c memx -n '__fish_seen_subcommand_from stream' -l max-value-bytes -x -d 'Leave longer values unread'
 complete -c memx -n '__fish_seen_subcommand_from stream' -l frame-length -x -d 'Samples of an audio frame'
 complete -c memx -n '__fish_seen_subcommand_from stream' -l hop-length -x -d 'Samples from frame to frame'
+complete -c memx -n '__fish_seen_subcommand_from stream' -l chunks -d 'Say where each chunk of HDF5 and NetCDF-4 data lies'
 complete -c memx -n '__fish_seen_subcommand_from stream' -l timeout -x -d 'Give up on a source after so long'
 complete -c memx -n '__fish_seen_subcommand_from stream' -l with-path -d 'Name the source in every record'
 complete -c memx -n '__fish_seen_subcommand_from stream' -l schema -d 'Print the JSON Schema of the records'

@@ -47,6 +47,7 @@ def stream(
         int | None,
         Option(metavar="N", min=1, help="Samples from frame to frame. [default: the frame length]"),
     ] = None,
+    chunks: Annotated[bool, Option("--chunks", help="Say where each chunk of HDF5 and NetCDF-4 data lies.")] = False,
     timeout: options.Timeout = None,
     with_path: Annotated[bool, Option("--with-path", help="Name the source in every record.")] = False,
     schema: Annotated[
@@ -69,6 +70,7 @@ def stream(
         max_value_bytes=MAX_VALUE_BYTES if max_value_bytes is None else max_value_bytes,
         frame_length=frame_length,
         hop_length=hop_length,
+        chunks=chunks,
         strategy=strategy,
         with_path=with_path,
         max_memory=max_memory,

@@ -157,6 +157,9 @@ def _packet(record: Record) -> Row:
 
 
 def _chunk(record: Record) -> Row:
+    if "chunk_offset" in record:  # of HDF5 and netCDF
+        place = f"at {record['offset']:,}, {record['size']:,} bytes"
+        return Row(("chunk", brief(record["path"]), "", brief(record["chunk_offset"]), place), "dim")
     entropy = record["entropy"]
     numbers = (f"{record[field]:,}" for field in ("index", "offset", "length"))
     return Row((*numbers, f"{entropy:.4f}", bar(entropy / 8, 16)))

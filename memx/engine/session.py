@@ -48,6 +48,8 @@ class StreamOptions:
     """Bytes of the whole of memx; the reading then runs in a worker whose limit the kernel holds."""
     timeout: float | None = None
     """Seconds for one source; the reading then runs in a worker that can be stopped."""
+    chunks: bool = False
+    """Whether each chunk of a chunked data set (HDF5, NetCDF-4) gets a record."""
     summary: bool = False
     """Only what describes the whole source: no frames, packets or chunks."""
 
@@ -62,6 +64,7 @@ class StreamOptions:
             frame_length=self.frame_length,
             hop_length=self.hop_length or self.frame_length,
             format=self.format,
+            chunks=self.chunks and not self.summary,
             summary=self.summary,
         )
 

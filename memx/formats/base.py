@@ -34,6 +34,8 @@ class ReadOptions:
     hop_length: int = 2048
     format: str | None = None
     """The format that the user says it is; a reader then never hands the file on."""
+    chunks: bool = False
+    """Whether each chunk of a chunked data set gets a record."""
     summary: bool = False
     """Only what describes the whole: no `frame`, `packet` or `chunk`, and nothing decoded or demuxed for them."""
 

@@ -7,8 +7,8 @@ from memx.records import Record
 _TYPES = {
     "dicom": {"element"},
     "fits": {"card", "hdu"},
-    "hdf5": {"group", "dataset", "datatype", "link"},
-    "netcdf": {"group", "dimension", "variable", "type", "link"},
+    "hdf5": {"group", "dataset", "datatype", "link", "chunk"},
+    "netcdf": {"group", "dimension", "variable", "type", "link", "chunk"},
     "audio": {"stream", "chapter", "frame"},
     "video": {"stream", "chapter", "packet"},
     "binary": {"chunk", "digest"},

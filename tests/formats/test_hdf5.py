@@ -350,3 +350,43 @@ def test_a_value_that_was_not_read_lies_where_its_record_says(tmp_path: Path, li
         assert value == {"bulk": True, "dtype": ">u2", "shape": [count], "offset": value["offset"], "length": 2 * count}
         lies = path.read_bytes()[value["offset"] : value["offset"] + value["length"]]
         assert lies == numbers[:count].tobytes()
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_chunks_of_every_index_are_those_of_h5py(libver: str, tmp_path: Path) -> None:
+    path = samples.build_chunks(tmp_path, libver)
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    chunks = [record for record in records if record["type"] == "chunk"]
+    assert len({record["path"] for record in chunks}) == 16
+    assert [record["filter_mask"] for record in chunks if record["path"].endswith("/mask")] == [1]
+    sizes = {record["path"]: record["storage_size"] for record in records if record["type"] == "dataset"}
+    assert sum(sizes.values()) == sum(record["size"] for record in chunks)
+    before = [record for record in directly(path) if record["type"] not in ("file", "end")]
+    assert before == [record for record in records if record["type"] not in ("file", "end", "chunk")]
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_chunks_follow_their_data_set(libver: str, read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "two.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file.create_dataset("a", data=np.arange(6, dtype="i1").reshape(2, 3), chunks=(1, 2))
+        file.create_dataset("b", data=np.arange(4, dtype="i1"), chunks=(4,))
+    records = [record for record in read(path, chunks=True) if record["type"] not in ("file", "end", "group")]
+    told = [(record["type"], record["path"], record.get("chunk_offset")) for record in records]
+    chunks = [("chunk", "/a", place) for place in ([0, 0], [0, 2], [1, 0], [1, 2])]
+    assert told == [("dataset", "/a", None), *chunks, ("dataset", "/b", None), ("chunk", "/b", [0])]
+    raw = path.read_bytes()
+    held = [raw[r["offset"] : r["offset"] + r["size"]] for r in records if r["type"] == "chunk"]
+    assert held == [b"\0\1", b"\2\0", b"\3\4", b"\5\0", b"\0\1\2\3"]
+
+
+def test_the_oracle_sees_wrong_chunks(tmp_path: Path) -> None:
+    path = samples.build_chunks(tmp_path, "latest")
+    for at in ("/index/fixed", "/index filtered/growing second"):
+        records = directly(path, chunks=True)
+        place = next(n for n, r in enumerate(records) if r["type"] == "chunk" and r["path"] == at)
+        for changed in ({"offset": 1}, {"size": 1}, {"filter_mask": 2}, {"chunk_offset": [7, 7]}):
+            wrong = records[place] | changed
+            assert disagreements(str(path), [*records[:place], wrong, *records[place + 1 :]]), (at, changed)
+        assert disagreements(str(path), [*records[:place], *records[place + 1 :]])

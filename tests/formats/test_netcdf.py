@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
 from hypothesis import given
@@ -358,3 +359,22 @@ def test_any_bytes_within_a_header_end_well(data: st.DataObject) -> None:
         raw[data.draw(st.integers(4, len(raw) - 1))] = data.draw(st.integers(0, 255))
     records = read(io.BytesIO(raw))
     assert all(code in ("corrupt", "truncated") for code, _ in errors(records))
+
+
+def test_chunks_follow_their_variable(tmp_path: Path) -> None:
+    path = tmp_path / "chunks.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.createDimension("x", 4)
+        file.createVariable("v", "i1", ("x",), chunksizes=(2,))[:] = [0, 1, 2, 3]
+        file.createVariable("w", "i1", ("x",))[:] = 9
+    records = read(path, chunks=True)
+    told = [record for record in records if record["type"] in ("variable", "chunk")]
+    assert [(record["type"], record["path"]) for record in told] == [
+        ("variable", "/v"),
+        ("chunk", "/v"),
+        ("chunk", "/v"),
+        ("variable", "/w"),
+    ]
+    raw = path.read_bytes()
+    held = {tuple(r["chunk_offset"]): raw[r["offset"] : r["offset"] + r["size"]] for r in told if r["type"] == "chunk"}
+    assert held == {(0,): b"\0\1", (2,): b"\2\3"}

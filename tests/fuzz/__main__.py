@@ -106,7 +106,7 @@ def drain(row: Format, data: bytes) -> None:
 
     with open_source(io.BytesIO(data)) as source:
         try:
-            reader, _ = open_reader(source, row, ReadOptions(), libraries=False)
+            reader, _ = open_reader(source, row, ReadOptions(chunks=True), libraries=False)
         except BelongsTo:
             return
         with reader:

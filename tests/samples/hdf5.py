@@ -154,6 +154,30 @@ def build_members(folder: Path, count: int, libver: str) -> Path:
     return path
 
 
+def build_chunks(folder: Path, libver: str) -> Path:
+    """Chunks in every kind of index that `libver` has, behind a user block, some never written."""
+    path = folder / f"chunks_{libver}.h5"
+    with h5py.File(path, "w", libver=libver, userblock_size=512) as file:
+        for name, how in {"": {}, " filtered": {"compression": "gzip", "fletcher32": True}}.items():
+            make = file.create_group(f"index{name}").create_dataset
+            make("single", data=np.arange(100), chunks=(100,), **how)
+            make("fixed", data=np.arange(3000).reshape(50, 60), chunks=(7, 9), **how)
+            make("paged", (60_000,), "i2", chunks=(10,), **how)[5000:50_000] = 1  # fixed array in pages
+            make("growing", data=np.ones((100, 30)), chunks=(10, 7), maxshape=(None, 30), **how)
+            make("growing second", data=np.arange(3000).reshape(30, 100), chunks=(10, 7), maxshape=(30, None), **how)
+            make("growing paged", (300_000,), "i1", chunks=(2,), maxshape=(None,))[1000:290_000] = 1
+            make("growing both", data=np.ones((90, 80)), chunks=(7, 7), maxshape=(None, None), **how)
+            make("never", (10, 10), "i2", chunks=(5, 5), **how)
+        early = h5p.create(h5p.DATASET_CREATE)
+        early.set_chunk((10, 10))
+        early.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        space = h5s.create_simple((55, 33), (60, 70))
+        h5d.create(file["index"].id, b"implicit", h5t.STD_I32LE, space, early)
+        skipped = file["index filtered"].create_dataset("mask", (20,), "i4", chunks=(10,), compression="gzip")
+        skipped.id.write_direct_chunk((10,), bytes(40), filter_mask=1)
+    return path
+
+
 def build_small(folder: Path) -> Path:
     """The structure of the giant, 8 MiB."""
     return _sparse(folder / "small.h5", 8 << 20)

@@ -40,6 +40,13 @@ class Grid(NamedTuple):
         return tuple(reversed(found))
 
 
+class Bitmap(NamedTuple):
+    """Which pages of a data block were ever written: a bit each, from bit `first` on, the greatest bit first."""
+
+    bits: bytes
+    first: int
+
+
 def chunks_v1(space: AddressSpace, address: int, grid: Grid) -> Iterator[Chunk]:
     """The version 1 B-tree, node type 1 (III.A.1)."""
     rank = len(grid.chunk)
@@ -126,7 +133,7 @@ def chunks_fixed_array(space: AddressSpace, address: int, grid: Grid) -> Iterato
 
 
 def _array_block(
-    space: AddressSpace, at: int, size: int, page: int, count: int, first: int, bitmap: bytes | None = None
+    space: AddressSpace, at: int, size: int, page: int, count: int, first: int, bitmap: Bitmap | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """The entries of a data block: together, or in pages of which a bitmap tells those that were ever written.
 
@@ -140,11 +147,12 @@ def _array_block(
         return
     pages = -(-count // page)
     if bitmap is None:
-        bitmap = space.read(at, (pages + 7) // 8)
-        at += len(bitmap)
+        bitmap = Bitmap(space.read(at, (pages + 7) // 8), 0)
+        at += len(bitmap.bits)
     at += 4  # the checksum of the block's head
     for number in range(pages):
-        if bitmap[number >> 3] & 0x80 >> (number & 7):
+        bit = bitmap.first + number
+        if bitmap.bits[bit >> 3] & 0x80 >> (bit & 7):
             many = min(page, count - number * page)
             place = at + number * (page * size + 4)
             yield from _entries(space, space.read(place, many * size), size, first + number * page)
@@ -218,16 +226,20 @@ class _ExtensibleArray:
         if space.read(address, 4) != b"EASB":
             raise CorruptFile("there is no super block of an extensible array", offset=space.base + address)
         at = address + 6 + o + self._offset_width
-        pages = (-(-length // self._page) + 7) // 8 if length > self._page else 0
+        pages = -(-length // self._page) if length > self._page else 0
+        room = (pages + 7) // 8
         for n in range(blocks):
             if index >= self._used:
                 return
-            bitmap = space.read(at + n * pages, pages) if pages else None
-            place = space.address(space.read(at + blocks * pages + n * o, o), 0)
+            bitmap = None
+            if pages:  # it has room for whole bytes a data block, and yet the bits of all follow each other
+                begin, end = n * pages, (n + 1) * pages
+                bitmap = Bitmap(space.read(at + begin // 8, (end + 7) // 8 - begin // 8), begin & 7)
+            place = space.address(space.read(at + blocks * room + n * o, o), 0)
             yield from self._data_block(place, length, index, bitmap)
             index += length
 
-    def _data_block(self, address: int, length: int, index: int, bitmap: bytes | None) -> Iterator[tuple[int, bytes]]:
+    def _data_block(self, address: int, length: int, index: int, bitmap: Bitmap | None) -> Iterator[tuple[int, bytes]]:
         space = self._space
         if address == space.undefined:
             return

@@ -1,6 +1,7 @@
 """The walk through an HDF5 file by its structure: depth first, every object once, no library."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
@@ -8,7 +9,7 @@ from memx.formats.base import BelongsTo, StreamReader, fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
-from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, link_record
+from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
 from memx.records import Record, text
 
 DEPTH_MOST = 1000
@@ -79,7 +80,7 @@ class HDF5StreamReader(StreamReader):
     def _here(self) -> str:
         return "/" + "/".join(self._path)
 
-    def _member(self, link: Link) -> list[Record]:
+    def _member(self, link: Link) -> Iterable[Record]:
         """The records of one member of the group at the end of the walk; a group becomes the next level."""
         name = text(link.name)
         path = "/" + "/".join((*self._path, name))
@@ -119,12 +120,12 @@ class HDF5StreamReader(StreamReader):
         if self._objects_left < 0:
             raise CorruptFile(f"the links lead to more objects than the file can hold, at {path[:200]}")
 
-    def _group(self, path: str, header: ObjectHeader) -> list[Record]:
+    def _group(self, path: str, header: ObjectHeader) -> Iterable[Record]:
         self._depths[header.address] = len(self._levels)
         self._levels.append(_Level(header.address, self._file.links(header)))
         return self._with_attributes("group", path, header)
 
-    def _with_attributes(self, kind: Kind, path: str, header: ObjectHeader) -> list[Record]:
+    def _with_attributes(self, kind: Kind, path: str, header: ObjectHeader) -> Iterable[Record]:
         """The record of an object with its fields and attributes, then an `error` for each attribute's fault."""
         record: Record = {"type": kind, "path": path}
         try:
@@ -137,6 +138,8 @@ class HDF5StreamReader(StreamReader):
         attributes, faults = self._attributes.fields(header, path)
         record["address"] = header.address
         record |= attributes
+        if self.options.chunks and record.get("chunks"):
+            return chain((record, *faults), self._file.chunk_records(header, path))
         return [record, *faults]
 
 
@@ -182,10 +185,3 @@ def looks_like_netcdf(file: HDF5File, path: str) -> bool:
     except (MemxError, *FAULTS):
         pass  # the walk will say what is wrong
     return False
-
-
-def broken(what: str, error: Exception) -> Record:
-    """The `error` record of an object or a list that cannot be read."""
-    if isinstance(error, MemxError):
-        return fault(error.code, f"{what} cannot be read: {error.message}", error.offset)
-    return fault(CorruptFile.code, f"{what} cannot be read: a message of its header ends in its midst")

@@ -4,7 +4,8 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from memx.errors import CorruptFile, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, UnsupportedSource
+from memx.formats.base import fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import Datatype
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
@@ -14,6 +15,7 @@ from memx.formats.hdf5.layouts import (
     CONTIGUOUS,
     NAMES,
     VIRTUAL,
+    chunks_of,
     parse_layout,
     storage_size,
     virtual_sources,
@@ -143,6 +145,27 @@ class HDF5File:
             fields |= virtual_sources(space, self.values.heap, layout)
         return fields
 
+    def chunk_records(self, header: ObjectHeader, path: str) -> Iterator[Record]:
+        """A `chunk` record for each chunk of the data set at `path` that is stored, in the order of its index."""
+        body = self.shared.first(header, LAYOUT)
+        assert body is not None
+        base, most = self.space.base, max(self.space.end, self.superblock.end_of_file)
+        try:
+            layout = parse_layout(self.space, body)
+            for first, address, size, mask in chunks_of(self.space, layout, self.dataspace(header)):
+                if address + size > most:
+                    raise CorruptFile("a chunk lies behind the end of the file", offset=base + address)
+                yield {
+                    "type": "chunk",
+                    "path": path,
+                    "chunk_offset": list(first),
+                    "offset": base + address,
+                    "size": size,
+                    "filter_mask": mask,
+                }
+        except (MemxError, *FAULTS) as exc:
+            yield broken(f"the index of the chunks of {path}", exc)
+
     def _place(self, fields: dict[str, Any], address: int) -> None:
         """Puts the place of contiguous data into `fields`. Raises CorruptFile where no file of this size has it."""
         fields["offset"] = self.space.base + address
@@ -215,3 +238,10 @@ def link_record(link: Link, path: str) -> Record:
         file, _, target = link.value[1:].partition(b"\0")
         return record | {"kind": "external", "target": text(target.split(b"\0", 1)[0]), "file": text(file)}
     return record
+
+
+def broken(what: str, error: Exception) -> Record:
+    """The `error` record of an object or a list that cannot be read."""
+    if isinstance(error, MemxError):
+        return fault(error.code, f"{what} cannot be read: {error.message}", error.offset)
+    return fault(CorruptFile.code, f"{what} cannot be read: a message of its header ends in its midst")

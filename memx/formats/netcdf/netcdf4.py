@@ -10,9 +10,9 @@ from memx.errors import CorruptFile, MemxError
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
-from memx.formats.hdf5.direct import broken, open_file, raise_if_short
+from memx.formats.hdf5.direct import open_file, raise_if_short
 from memx.formats.hdf5.headers import ObjectHeader
-from memx.formats.hdf5.objects import FAULTS
+from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.netcdf.dimensions import Dimensions
 from memx.formats.netcdf.tree import Event, Tree
 from memx.records import Record
@@ -120,6 +120,8 @@ class NetCDF4StreamReader(StreamReader):
             return
         if record is not None:
             yield from self._described(record, event.header)
+            if self.options.chunks and record.get("chunks"):
+                yield from self._file.chunk_records(event.header, record["path"])
 
     def _variable(self, event: Event, header: ObjectHeader) -> Record | None:
         """The `variable` record of a dataset; None for a scale that is a dimension alone."""

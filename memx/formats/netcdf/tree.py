@@ -8,10 +8,10 @@ from memx.errors import CorruptFile, MemxError, OverLimit
 from memx.formats.base import fault
 
 # netCDF-4 is HDF5 by definition: the one import between formats
-from memx.formats.hdf5.direct import DEPTH_MOST, broken
+from memx.formats.hdf5.direct import DEPTH_MOST
 from memx.formats.hdf5.groups import HARD, SOFT, Link
 from memx.formats.hdf5.headers import ObjectHeader
-from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, link_record
+from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, broken, link_record
 from memx.records import Record, text
 
 _STEPS_MOST = 64

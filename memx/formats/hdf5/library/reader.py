@@ -23,7 +23,7 @@ from memx.formats.hdf5.library.handles import (
     open_object,
     unreadable,
 )
-from memx.formats.hdf5.library.storage import dataset_fields
+from memx.formats.hdf5.library.storage import chunk_records, dataset_fields
 from memx.formats.hdf5.library.values import AttributeReader
 from memx.records import Record, text
 
@@ -175,6 +175,8 @@ class HDF5StreamReader(StreamReader):
         record |= {"address": address} | attributes
         yield record
         yield from faults
+        if self.options.chunks and record.get("chunks"):
+            yield from chunk_records(thing, path)
 
 
 def _datatype_fields(datatype: Any) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """How a dataset lies in the file."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from h5py import h5d, h5s
 
+from memx.errors import OverLimit
+from memx.formats.base import fault
 from memx.formats.hdf5.library.datatypes import describe, numpy_name
-from memx.formats.hdf5.library.handles import LIBRARY_ERRORS
+from memx.formats.hdf5.library.handles import LIBRARY_ERRORS, broken
 from memx.formats.hdf5.library.values import AttributeReader
-from memx.records import text
+from memx.records import Record, text
 
 _LAYOUTS = {h5d.COMPACT: "compact", h5d.CONTIGUOUS: "contiguous", h5d.CHUNKED: "chunked", h5d.VIRTUAL: "virtual"}
 _SOURCES_MOST = 256
 """Files of external storage, or sources of a virtual dataset, that are named."""
+_CHUNKS_MOST = 1 << 16
+"""Chunks of a dataset that are listed: h5py has no way to list them a few at a time."""
 _FILTER_NAMES = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
 """The filters of the library itself (H5Zpublic.h); others bear their name in the file."""
 
@@ -57,6 +62,25 @@ def storage_fields(dataset: Any, datatype: Any, reader: AttributeReader) -> dict
         except LIBRARY_ERRORS:
             pass  # NumPy lacks the type, or h5py the way to ask for it
     return fields
+
+
+def chunk_records(dataset: Any, path: str) -> Iterator[Record]:
+    """A `chunk` record for each stored chunk of an open chunked dataset; libhdf5 lists them only all at once."""
+    found: list[Any] = []
+
+    def collect(chunk: Any) -> bool | None:
+        found.append(chunk)
+        return True if len(found) > _CHUNKS_MOST else None
+
+    try:
+        dataset.chunk_iter(collect)
+    except LIBRARY_ERRORS as exc:
+        yield broken(f"the index of the chunks of {path}", exc)
+    for at, mask, offset, size in found[:_CHUNKS_MOST]:
+        place = {"chunk_offset": list(at), "offset": offset, "size": size, "filter_mask": mask}
+        yield {"type": "chunk", "path": path} | place
+    if len(found) > _CHUNKS_MOST:
+        yield fault(OverLimit.code, f"{path[:200]} has more than the {_CHUNKS_MOST} chunks that are listed")
 
 
 def _offset(dataset: Any) -> int | None:
