@@ -459,6 +459,39 @@ def test_broken_numbers_end_properly(kind: bytes, at: int, value: int, tmp_path:
             return
 
 
+BROKEN = {
+    # the box whose length is too small for a box, and the box that it stands in
+    b"mvhd": b"moov",
+    b"trak": b"moov",
+    b"mdia": b"trak",
+    b"minf": b"mdia",
+    b"stbl": b"minf",
+    b"stts": b"stbl",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=bytes.decode)
+def test_what_no_box_begins_is_said_to_be_corrupt(kind: bytes, tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()])
+    broken(path, kind, -8, 5)
+    _, error = read(path)
+    assert isinstance(error, CorruptFile)
+    assert error.offset == path.read_bytes().rindex(kind) - 4
+    assert f"inside the {BROKEN[kind].decode()} box" in str(error)
+
+
+@pytest.mark.parametrize("inside", [b"", bytes(600), b"\xff" * 4, box(b"free", bytes(40))])
+def test_a_movie_without_tracks_is_corrupt(inside: bytes, tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()])
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"moov") - 4] + box(b"moov", inside))
+    records, error = read(path)
+    assert isinstance(error, CorruptFile)
+    assert {record["type"] for record in records} == {"file"}
+    told = list(Stream(path).records())
+    assert (told[1]["code"], told[-1]["status"]) == ("corrupt", "failed")
+
+
 def test_samples_of_one_byte_do_not_go_on_for_ever(tmp_path: Path) -> None:
     path = film(tmp_path / "made.mp4", [plan(sizes=[1] * 10)])
     broken(path, b"stsz", 4, 1)

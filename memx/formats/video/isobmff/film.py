@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain, islice
 
+from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
 from memx.formats.video.isobmff.boxes import Box, Space, box_at, child
 from memx.formats.video.isobmff.edits import EditedSamples, Entry, Span
@@ -53,6 +54,13 @@ class Film:
         self._walk()
         if self.found_movie:
             self._finish()
+
+    @property
+    def broken(self) -> CorruptFile | None:
+        """What is wrong with the movie box; nothing behind that place is known."""
+        if self.found_movie and not self.movie.tracks:
+            return self._reader.broken or CorruptFile("the moov box describes no track")
+        return self._reader.broken
 
     def _walk(self) -> None:
         """The outermost boxes; all of them, unless a segment index says where the fragments are."""

@@ -30,6 +30,9 @@ _UNIX = 2082844800
 """Seconds from 1904 to 1970."""
 _UNKNOWN_TIME = {4: (1 << 32) - 1, 8: (1 << 64) - 1}
 _LONGEST_NAME = 1 << 12
+_HEADER = 8
+_STRUCTURE = frozenset(b"moov trak mdia minf stbl".split())
+"""What holds boxes and nothing else; in others writers leave all kinds of fillings."""
 _CONTAINERS = frozenset(b"moov trak mdia minf dinf edts stbl udta tref mvex".split())
 
 
@@ -42,6 +45,8 @@ class MovieReader:
 
     def __init__(self, movie: Movie, limit: int) -> None:
         self.movie = movie
+        self.broken: CorruptFile | None = None
+        """The first place where no box stands that ought to; FFmpeg passes over what is behind it in silence."""
         self._metadata = MetadataReader(movie, limit)
         self._track: Track | None = None
         self._boxes_left = _MOST_BOXES
@@ -50,9 +55,11 @@ class MovieReader:
         """All that is in `box`."""
         if depth > _DEEPEST:
             raise CorruptFile("boxes nest too deep", offset=box.at)
+        reached = box.body
         for inner in boxes(space, box.body, box.end):
             if inner.kind in (b"trak", b"mdat") and box.kind != b"moov":
                 return  # a broken file: what follows belongs to the outside
+            reached = inner.end
             self._boxes_left -= 1
             if self._boxes_left < 0:
                 raise CorruptFile(f"the movie box holds more than {_MOST_BOXES} boxes", offset=inner.at)
@@ -65,6 +72,9 @@ class MovieReader:
                 self._metadata.item(space, inner, self._tags(), itunes=itunes)
             elif inner.kind == b"keys" and box.kind == b"meta" and self.movie.has_keys:
                 self._metadata.keys(space, inner)
+        if box.kind in _STRUCTURE and box.end - reached >= _HEADER and self.broken is None:
+            place = f"no box begins at {reached}, inside the {box.kind.decode()} box at {box.at}"
+            self.broken = CorruptFile(place, offset=reached)
 
     def file_type(self, space: Space, box: Box) -> None:
         """The `ftyp` box (4.3)."""

@@ -115,14 +115,15 @@ class IsoStreamReader(StreamReader):
         yield from chapter_records(film, self._start, self._duration)
 
     def _check(self, missing: tuple[int, int] | None) -> None:
-        """Raises TruncatedFile where the file ends before what it announces."""
+        """Raises TruncatedFile where the file ends before what it announces, CorruptFile where its movie is broken."""
         cut = cut_off(self.source, "mov")
         if cut is None and missing is not None:
             size, place = self._space.end, self._told[missing[0]].index
             message = f"the file ends at byte {size}; a packet of stream {place} reaches to {missing[1]}"
             cut = TruncatedFile(message, offset=size)
-        if cut is not None:
-            raise cut
+        error = cut or self._film.broken
+        if error is not None:
+            raise error
 
     def _first_sample(self, track: Track) -> tuple[int, int] | None:
         """Where the first packet of a track lies, and its size; None where there is none in the file."""
