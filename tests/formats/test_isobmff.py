@@ -2,7 +2,6 @@
 
 import io
 import random
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,20 @@ from memx.records import Record, decode, encode
 from memx.sources import open_source
 from tests.contract.sources import command
 from tests.samples import video as samples
-from tests.samples.isobmff import FragmentPlan, RunPlan, TrackPlan, box, film, fragmented, full, words
+from tests.samples.isobmff import (
+    FRAGMENTS,
+    PLANS,
+    FragmentPlan,
+    RunPlan,
+    TrackPlan,
+    box,
+    compressed,
+    film,
+    fragmented,
+    full,
+    plan,
+    words,
+)
 
 UNDECODED = frozenset(("profile", "pix_fmt", "level", "channel_layout", "channels", "width", "height"))
 """What FFmpeg says of pictures and sound that are nothing but noughts."""
@@ -168,68 +180,12 @@ def test_only_structure_is_read(muxed: dict[str, Path], tmp_path: Path) -> None:
 # handwritten boxes
 
 
-def plan(**changes: Any) -> TrackPlan:
-    """Ten samples in four chunks."""
-    told: dict[str, Any] = {"sizes": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "chunks": [3, 3, 3, 1]}
-    return TrackPlan(**told | {"durations": [(10, 25)]} | changes)
-
-
-CONSTRUCTED = {
-    "sizes of 4 bits": plan(sizes=[1, 2, 3, 4, 5, 6, 7, 8, 9, 15], size_bits=4),
-    "sizes of 8 bits": plan(size_bits=8),
-    "sizes of 16 bits": plan(size_bits=16),
-    "offsets of 64 bits": plan(wide=True),
-    "varying durations": plan(durations=[(3, 20), (1, 40), (6, 25)]),
-    "durations of nought": plan(durations=[(4, 0), (6, 25)]),
-    "a duration that is meant negative": plan(durations=[(4, 25), (1, (1 << 32) - 50), (5, 25)]),
-    "composition offsets": plan(offsets=[(1, 25), (4, 50), (5, 0)]),
-    "negative composition offsets": plan(offsets=[(1, 0), (4, -50), (5, 25)]),
-    "a short table of offsets": plan(offsets=[(3, 25)]),
-    "key frames": plan(keys=[1, 4, 9]),
-    "key frames that count from nought": plan(keys=[0, 3]),
-    "no key frames": plan(keys=[]),
-    "partial sync samples": plan(keys=[1], extra=full(b"stps", words(2, 4, 7))),
-    "random access points": plan(keys=[1], extra=full(b"sbgp", b"rap ", words(2, 5, 0, 1, 1))),
-    "sound in chunks": plan(kind=b"soun", entry=b"twos", sizes=[4] * 10, durations=[(10, 1)]),
-    "a data track": plan(kind=b"meta", entry=b"gpmd"),
-    "texts": plan(kind=b"text", entry=b"text"),
-    "an edit": plan(edits=[(300, 50)], keys=[1, 5]),
-    "an empty edit first": plan(edits=[(500, -1), (416, 0)]),
-    "only an empty edit": plan(edits=[(500, -1)]),
-    "an edit that ends early": plan(edits=[(100, 0)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
-    "an edit between key frames": plan(edits=[(100, 160)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
-    "edits to and fro": plan(edits=[(100, 125), (200, 0), (50, 200)], keys=[1, 5, 8]),
-    "an edit beyond the end": plan(edits=[(100, 9000)]),
-    "sound that begins late": plan(kind=b"soun", entry=b"mp4a", edits=[(400, 60)]),
-    "sound in two edits": plan(kind=b"soun", entry=b"mp4a", edits=[(100, 60), (200, 30)]),
-}
-
-
 @pytest.mark.parametrize("front", [False, True], ids=["behind", "front"])
-@pytest.mark.parametrize("name", CONSTRUCTED)
+@pytest.mark.parametrize("name", PLANS)
 def test_tables_agree_with_ffmpeg(name: str, front: bool, tmp_path: Path) -> None:
-    path = film(tmp_path / "made.mp4", [plan(scale=1000), CONSTRUCTED[name]], front=front)
+    path = film(tmp_path / "made.mp4", [plan(scale=1000), PLANS[name]], front=front)
     assert differences(path, UNDECODED | {"r_frame_rate"}) == []
     assert of(read(path)[0], "packet")
-
-
-FRAGMENTS = {
-    "durations in trex": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)]],
-    "durations in tfhd": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0, duration=40)]],
-    "two runs": [[FragmentPlan(1, [RunPlan([10, 20]), RunPlan([30, 40], durations=[10, 20])], 0)]],
-    "without times": [[FragmentPlan(1, [RunPlan([10])])], [FragmentPlan(1, [RunPlan([10, 20])])]],
-    "a gap": [[FragmentPlan(1, [RunPlan([10])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 7000)]],
-    "an overlap": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 30)]],
-    "flags of samples": [[FragmentPlan(1, [RunPlan([10, 20], flags=[0x2000000, 0x1010000])], 0)]],
-    "flags of the first": [[FragmentPlan(1, [RunPlan([9] * 9, first_flags=0x2000000)], 0, flags=0x1010000)]],
-    "offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[50, 0, 25])], 0)]],
-    "negative offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[25, -50, 0])], 0)]],
-    "from byte to byte": [[FragmentPlan(1, [RunPlan([9, 9])], 0, base="absolute")]],
-    "one behind the other": [
-        [FragmentPlan(1, [RunPlan([9, 9])], 0, base="implicit"), FragmentPlan(2, [RunPlan([5])], 0, base="implicit")]
-    ],
-    "of an unknown track": [[FragmentPlan(1, [RunPlan([9, 9])], 0), FragmentPlan(2, [RunPlan([8])], 0)]],
-}
 
 
 @pytest.mark.parametrize("edits", [(), [(0, 50)], [(700, -1), (0, 0)]], ids=["plain", "moved", "late"])
@@ -249,12 +205,7 @@ def test_a_segment_index_gives_times(tmp_path: Path) -> None:
 
 
 def test_a_compressed_movie(tmp_path: Path) -> None:
-    path = film(tmp_path / "plain.mov", [plan()])
-    data = path.read_bytes()
-    at = data.rindex(b"moov") - 4
-    squeezed = zlib.compress(data[at + 8 :])
-    cmov = box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", words(len(data) - at - 8), squeezed))
-    path.write_bytes(data[:at] + box(b"moov", cmov))
+    path = compressed(film(tmp_path / "plain.mov", [plan()]))
     assert differences(path, UNDECODED) == []
     assert len(of(read(path)[0], "packet")) == 10
 

@@ -36,6 +36,8 @@ def _samples(row: Format, folder: Path) -> Iterator[bytes]:
             continue
         for constructs in (getattr(module, "CONSTRUCTS", {}), getattr(module, "DAMAGED", {})):
             yield from (data for data in constructs.values() if len(data) <= LARGEST)
+        if hasattr(module, "constructs"):
+            yield from (path.read_bytes() for path in module.constructs(folder))
         builders += _plain_builders(module)
     for build in builders:
         path = build(folder)

@@ -1,9 +1,11 @@
 """ISO base media files from handwritten boxes: what no library writes."""
 
 import struct
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 IDENTITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 MOVIE_SCALE = 1000
@@ -230,3 +232,78 @@ def _trun(run: RunPlan, data: int | None) -> bytes:
             columns.append(values)
     rows = words(*(value for row in zip(*columns, strict=True) for value in row))
     return full(b"trun", head, rows, version=1, flags=flags)
+
+
+def plan(**changes: Any) -> TrackPlan:
+    """Ten samples in four chunks."""
+    told: dict[str, Any] = {"sizes": [10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "chunks": [3, 3, 3, 1]}
+    return TrackPlan(**told | {"durations": [(10, 25)]} | changes)
+
+
+PLANS = {
+    "sizes of 4 bits": plan(sizes=[1, 2, 3, 4, 5, 6, 7, 8, 9, 15], size_bits=4),
+    "sizes of 8 bits": plan(size_bits=8),
+    "sizes of 16 bits": plan(size_bits=16),
+    "offsets of 64 bits": plan(wide=True),
+    "varying durations": plan(durations=[(3, 20), (1, 40), (6, 25)]),
+    "durations of nought": plan(durations=[(4, 0), (6, 25)]),
+    "a duration that is meant negative": plan(durations=[(4, 25), (1, (1 << 32) - 50), (5, 25)]),
+    "composition offsets": plan(offsets=[(1, 25), (4, 50), (5, 0)]),
+    "negative composition offsets": plan(offsets=[(1, 0), (4, -50), (5, 25)]),
+    "a short table of offsets": plan(offsets=[(3, 25)]),
+    "key frames": plan(keys=[1, 4, 9]),
+    "key frames that count from nought": plan(keys=[0, 3]),
+    "no key frames": plan(keys=[]),
+    "partial sync samples": plan(keys=[1], extra=full(b"stps", words(2, 4, 7))),
+    "random access points": plan(keys=[1], extra=full(b"sbgp", b"rap ", words(2, 5, 0, 1, 1))),
+    "sound in chunks": plan(kind=b"soun", entry=b"twos", sizes=[4] * 10, durations=[(10, 1)]),
+    "a data track": plan(kind=b"meta", entry=b"gpmd"),
+    "texts": plan(kind=b"text", entry=b"text"),
+    "an edit": plan(edits=[(300, 50)], keys=[1, 5]),
+    "an empty edit first": plan(edits=[(500, -1), (416, 0)]),
+    "only an empty edit": plan(edits=[(500, -1)]),
+    "an edit that ends early": plan(edits=[(100, 0)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
+    "an edit between key frames": plan(edits=[(100, 160)], keys=[1, 5, 8], offsets=[(1, 25), (4, 50), (5, 0)]),
+    "edits to and fro": plan(edits=[(100, 125), (200, 0), (50, 200)], keys=[1, 5, 8]),
+    "an edit beyond the end": plan(edits=[(100, 9000)]),
+    "sound that begins late": plan(kind=b"soun", entry=b"mp4a", edits=[(400, 60)]),
+    "sound in two edits": plan(kind=b"soun", entry=b"mp4a", edits=[(100, 60), (200, 30)]),
+}
+
+FRAGMENTS = {
+    "durations in trex": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)]],
+    "durations in tfhd": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0, duration=40)]],
+    "two runs": [[FragmentPlan(1, [RunPlan([10, 20]), RunPlan([30, 40], durations=[10, 20])], 0)]],
+    "without times": [[FragmentPlan(1, [RunPlan([10])])], [FragmentPlan(1, [RunPlan([10, 20])])]],
+    "a gap": [[FragmentPlan(1, [RunPlan([10])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 7000)]],
+    "an overlap": [[FragmentPlan(1, [RunPlan([10, 20, 30])], 0)], [FragmentPlan(1, [RunPlan([10, 20])], 30)]],
+    "flags of samples": [[FragmentPlan(1, [RunPlan([10, 20], flags=[0x2000000, 0x1010000])], 0)]],
+    "flags of the first": [[FragmentPlan(1, [RunPlan([9] * 9, first_flags=0x2000000)], 0, flags=0x1010000)]],
+    "offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[50, 0, 25])], 0)]],
+    "negative offsets": [[FragmentPlan(1, [RunPlan([9, 9, 9], offsets=[25, -50, 0])], 0)]],
+    "from byte to byte": [[FragmentPlan(1, [RunPlan([9, 9])], 0, base="absolute")]],
+    "one behind the other": [
+        [FragmentPlan(1, [RunPlan([9, 9])], 0, base="implicit"), FragmentPlan(2, [RunPlan([5])], 0, base="implicit")]
+    ],
+    "of an unknown track": [[FragmentPlan(1, [RunPlan([9, 9])], 0), FragmentPlan(2, [RunPlan([8])], 0)]],
+}
+
+
+def compressed(path: Path) -> Path:
+    """Deflates the movie of `path`, which stands at its end (QuickTime File Format, "Compressed Movie Resources")."""
+    data = path.read_bytes()
+    at = data.rindex(b"moov") - 4
+    squeezed = box(b"cmvd", words(len(data) - at - 8), zlib.compress(data[at + 8 :]))
+    path.write_bytes(data[:at] + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), squeezed)))
+    return path
+
+
+def constructs(folder: Path) -> Iterator[Path]:
+    """A small file of each construct above."""
+    path = folder / "construct.mp4"
+    for one in PLANS.values():
+        yield film(path, [plan(scale=1000), one], front=True)
+    for indexed, fragments in enumerate(FRAGMENTS.values()):
+        tracks = [TrackPlan([], [], []), TrackPlan([], [], [], kind=b"soun", entry=b"mp4a", scale=1000)]
+        yield fragmented(path, tracks, fragments, (25, 0, 0), index=indexed % 2 == 0)
+    yield compressed(film(path, [plan(edits=[(300, 50)])]))
