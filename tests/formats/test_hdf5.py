@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from memx.engine.streaming import Stream, StreamOptions
-from memx.errors import CorruptFile, TruncatedFile
+from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.base import ReadOptions
+from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
 from memx.records import MAX_LINE, Record, encode
 from memx.sources import open_source
@@ -297,6 +298,7 @@ _READ_ALL = """
 import sys
 from pathlib import Path
 from memx.errors import MemxError
+from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
 for path in sys.argv[1:]:
     print(path, flush=True)
@@ -390,3 +392,33 @@ def test_the_oracle_sees_wrong_chunks(tmp_path: Path) -> None:
             wrong = records[place] | changed
             assert disagreements(str(path), [*records[:place], wrong, *records[place + 1 :]]), (at, changed)
         assert disagreements(str(path), [*records[:place], *records[place + 1 :]])
+
+
+def test_links_in_filtered_heaps(tmp_path: Path) -> None:
+    path = samples.build_filtered_heap(tmp_path)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    assert (by_path(records)["/many/huge"]["target"], records[-1]["status"]) == ("x" * 6000, "complete")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"FRHP") + data[data.index(b"FRHP") :].index(b"\x02\x02\x01\x00\x01\x00\x01\x00")  # the pipeline
+    data[at + 2] = 4  # szip, for which memx has no decoder
+    path.write_bytes(data)
+    records = directly(path)
+    assert any(record["type"] == "error" and "szip" in record["message"] for record in records)
+
+
+def test_what_filters_did_is_undone() -> None:
+    import zlib
+
+    pipeline = [{"id": code, "name": "", "parameters": [4] if code == 2 else []} for code in (2, 1, 3)]
+    plain = np.arange(1000, dtype="<u4").tobytes() + b"rest"[:3]
+    shuffled = np.frombuffer(plain[:4000], "u1").reshape(1000, 4).T.tobytes() + plain[4000:]
+    assert unfiltered(zlib.compress(shuffled) + bytes(4), pipeline, 0, len(plain)) == plain
+    assert unfiltered(shuffled, pipeline, 0b110, len(plain)) == plain
+    assert unfiltered(plain, pipeline, 0b111, len(plain)) == plain
+    bomb = zlib.compress(bytes(1 << 24))
+    for data, size in ((bomb + bytes(4), 100), (shuffled + bytes(4), len(plain)), (b"", 5)):
+        with pytest.raises(CorruptFile):
+            unfiltered(data, pipeline, 0, size)
+    with pytest.raises(UnsupportedSource):
+        unfiltered(b"", [{"id": 32000, "name": "lzf", "parameters": []}], 0, 0)

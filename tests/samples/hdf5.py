@@ -1,5 +1,6 @@
 """HDF5 files of every construct, in the oldest and the newest form of the format."""
 
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,32 @@ def build_chunks(folder: Path, libver: str) -> Path:
         h5d.create(file["index"].id, b"implicit", h5t.STD_I32LE, space, early)
         skipped = file["index filtered"].create_dataset("mask", (20,), "i4", chunks=(10,), compression="gzip")
         skipped.id.write_direct_chunk((10,), bytes(40), filter_mask=1)
+    return path
+
+
+def build_filtered_heap(folder: Path) -> Path:
+    """Groups whose links lie in filtered heaps: in one block, in many, and huge ones that lie apart.
+
+    h5py has no way to ask for these filters, so libhdf5 itself is asked.
+    """
+    library = ctypes.CDLL(
+        next(line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libhdf5-" in line)
+    )
+    library.H5Pset_link_phase_change.argtypes = [ctypes.c_int64, ctypes.c_uint, ctypes.c_uint]
+    library.H5Pset_deflate.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    library.H5Pset_fletcher32.argtypes = [ctypes.c_int64]
+    path = folder / "filtered_heap.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for name, count in {"few": 5, "many": 3000}.items():
+            how = h5p.create(h5p.GROUP_CREATE)
+            assert library.H5Pset_link_phase_change(how.id, 0, 0) >= 0
+            assert library.H5Pset_deflate(how.id, 6) >= 0
+            assert library.H5Pset_fletcher32(how.id) >= 0
+            group = h5py.Group(h5py.h5g.create(file.id, name.encode(), gcpl=how))
+            for index in range(count):
+                group[f"link {index:05d}"] = h5py.SoftLink("/target" * (index % 7 + 1))
+            if count > 5:
+                group["huge"] = h5py.SoftLink("x" * 6000)
     return path
 
 

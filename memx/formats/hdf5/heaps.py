@@ -1,11 +1,16 @@
 """Heaps: local (III.D), global (III.E) and fractal (III.G). Each gives the bytes of one object at a time."""
 
-from memx.errors import CorruptFile, UnsupportedSource
+from typing import Any, NamedTuple
+
+from memx.errors import CorruptFile
 from memx.formats.hdf5.btrees import walk_v2
+from memx.formats.hdf5.filters import parse_filters, unfiltered
 from memx.formats.hdf5.space import AddressSpace
 
 _COLLECTIONS = 16
 _OBJECTS = 1 << 16
+_FILTERED_MOST = 1 << 24
+"""Bytes of a filtered block or object, before and after its filters; the blocks that libhdf5 makes have 64 KiB."""
 
 
 class LocalHeap:
@@ -76,6 +81,16 @@ class GlobalHeap:
         return places
 
 
+class _Block(NamedTuple):
+    """A direct block: its offset in the heap, its size, its address, and what its filters left of it."""
+
+    begin: int
+    size: int
+    address: int
+    stored: int
+    mask: int
+
+
 class FractalHeap:
     """The heap of dense links, dense attributes and shared messages (III.G)."""
 
@@ -86,7 +101,7 @@ class FractalHeap:
         if data[:4] != b"FRHP" or data[4] != 0:
             raise CorruptFile("there is no fractal heap where one is said to be", offset=space.base + address)
         self._id_length = data[5] | data[6] << 8
-        self._filtered = bool(data[7] | data[8] << 8)
+        filters_length = data[7] | data[8] << 8
         most_managed = int.from_bytes(data[10:14], "little")
         self._huge_tree = space.address(data, 14 + n)
         at = 14 + n + o + n + o + 8 * n  # behind the statistics
@@ -101,28 +116,45 @@ class FractalHeap:
         self._length_size = _bytes_for(min(largest, most_managed))
         self._direct_rows = largest.bit_length() - self._start.bit_length() + 2
         self._first_row = self._start * self._width
-        self._huge: dict[int, tuple[int, int]] | None = None
-        self._cells: dict[tuple[int, int], tuple[int, int, int]] = {}  # direct blocks that the root names itself
-        self._tail = (-1, 0, 0)  # offset in the heap, size and address of the direct block used last
+        self._pipeline: list[dict[str, Any]] = []
+        self._root_stored, self._root_mask = self._start, 0
+        if filters_length:
+            rest = space.read(address + len(data), n + 4 + filters_length)
+            self._root_stored, self._root_mask = space.length(rest, 0), int.from_bytes(rest[n : n + 4], "little")
+            self._pipeline = parse_filters(rest[n + 4 :])
+        self._cells: dict[tuple[int, int], _Block] = {}  # direct blocks that the root names itself
+        self._tail = _Block(-1, 0, 0, 0, 0)  # the direct block used last
+        self._unfiltered = (-1, b"")  # the address of a block, and what it was before its filters
 
     def place(self, heap_id: bytes) -> tuple[int, int] | bytes:
-        """Address and length of the object that `heap_id` names; for a tiny object its bytes themselves."""
+        """Address and length of the object that `heap_id` names; its bytes themselves if it is tiny or filtered."""
         kind = heap_id[0] >> 4 & 3
         if heap_id[0] >> 6 or kind == 3:
             raise CorruptFile("an identifier of a fractal heap is of no known kind")
         if kind == 2:
             return self._tiny(heap_id)
         if kind == 1:
-            return self._huge_place(heap_id)
+            return self._huge(heap_id)
         end = 1 + self._offset_size
         offset = int.from_bytes(heap_id[1:end], "little")
         length = int.from_bytes(heap_id[end : end + self._length_size], "little")
-        begin, size, address = self._tail
+        begin, size, address, stored, mask = self._tail
         if not begin <= offset < begin + size:
-            begin, size, address = self._tail = self._direct_block(offset)
+            begin, size, address, stored, mask = self._tail = self._direct_block(offset)
         if offset + length > begin + size:
             raise CorruptFile("an object of a fractal heap is longer than its block", offset=self._space.base + address)
-        return address + offset - begin, length
+        if not self._pipeline:
+            return address + offset - begin, length
+        if self._unfiltered[0] != address:
+            self._unfiltered = address, self._read_filtered(address, stored, mask, size)
+        return self._unfiltered[1][offset - begin : offset - begin + length]
+
+    def _read_filtered(self, address: int, stored: int, mask: int, size: int) -> bytes:
+        if max(stored, size) > _FILTERED_MOST:
+            raise CorruptFile(
+                f"{size} filtered bytes of a fractal heap are too many", offset=self._space.base + address
+            )
+        return unfiltered(self._space.read(address, stored), self._pipeline, mask, size)
 
     def read(self, heap_id: bytes, most: int = 1 << 24) -> bytes:
         """The bytes of the object that `heap_id` names. Raises CorruptFile where it is longer than `most`."""
@@ -142,27 +174,31 @@ class FractalHeap:
             begin, length = 2, ((heap_id[0] & 15) << 8 | heap_id[1]) + 1
         return heap_id[begin : begin + length]
 
-    def _huge_place(self, heap_id: bytes) -> tuple[int, int]:
-        space = self._space
-        if self._filtered:
-            raise UnsupportedSource("a huge object of a fractal heap is filtered")
-        if self._id_length - 1 >= space.offset_size + space.length_size:
-            return space.address(heap_id, 1), space.length(heap_id, 1 + space.offset_size)
-        key = int.from_bytes(heap_id[1 : 1 + min(space.length_size, self._id_length - 1)], "little")
-        # type 1: indirectly accessed, not filtered (III.A.2): address, length, identifier
-        o, n = space.offset_size, space.length_size
-        for record in walk_v2(space, self._huge_tree, (1,)):
-            if space.length(record, o + n) == key:
-                return space.address(record, 0), space.length(record, o)
+    def _huge(self, heap_id: bytes) -> tuple[int, int] | bytes:
+        """An object that lies outside of the blocks: its place is in its identifier, or in an index (III.A.2)."""
+        space, o, n = self._space, self._space.offset_size, self._space.length_size
+        told = o + n + (4 + n if self._pipeline else 0)  # address and length; filter mask and length before the filters
+        entry = heap_id[1 : 1 + told]
+        if self._id_length - 1 < told:
+            entry = self._indexed(int.from_bytes(heap_id[1 : 1 + min(n, self._id_length - 1)], "little"), told)
+        address, length = space.address(entry, 0), space.length(entry, o)
+        if not self._pipeline:
+            return address, length
+        mask = int.from_bytes(entry[o + n : o + n + 4], "little")
+        return self._read_filtered(address, length, mask, space.length(entry, o + n + 4))
+
+    def _indexed(self, key: int, at: int) -> bytes:
+        """The record of the huge object `key`: of type 1, or of type 2 if filtered; the key stands at `at`."""
+        for record in walk_v2(self._space, self._huge_tree, (2 if self._pipeline else 1,)):
+            if self._space.length(record, at) == key:
+                return record
         raise CorruptFile("a huge object of a fractal heap is in no index")
 
-    def _direct_block(self, offset: int) -> tuple[int, int, int]:
-        """Offset in the heap, size and address of the direct block that holds `offset`: down the doubling table."""
+    def _direct_block(self, offset: int) -> _Block:
+        """The direct block that holds `offset`: down the doubling table."""
         space = self._space
-        if self._filtered:
-            raise UnsupportedSource("the blocks of a fractal heap are filtered")
         if self._rows == 0:
-            return 0, self._start, self._root
+            return _Block(0, self._start, self._root, self._root_stored, self._root_mask)
         block, begin, rows = self._root, 0, self._rows
         for level in range(64):
             row, column = self._cell(offset - begin)
@@ -171,18 +207,30 @@ class FractalHeap:
             if row >= rows or block == space.undefined:
                 break
             size = self._start << max(0, row - 1)
-            entry = block + 5 + space.offset_size + self._offset_size
-            entry += (row * self._width + column) * space.offset_size
             if space.read(block, 4) != b"FHIB":
                 raise CorruptFile("there is no indirect block of a fractal heap", offset=space.base + block)
             begin += (self._first_row << row - 1 if row else 0) + column * size
-            block = space.address(space.read(entry, space.offset_size), 0)
+            found = self._child(block, rows, row, column, _Block(begin, size, 0, size, 0))
             if row < self._direct_rows:
                 if level == 0:
-                    self._cells[row, column] = begin, size, block
-                return begin, size, block
+                    self._cells[row, column] = found
+                return found
+            block = found.address
             rows = (size // self._first_row).bit_length()
         raise CorruptFile("an identifier of a fractal heap leads nowhere")
+
+    def _child(self, block: int, rows: int, row: int, column: int, told: _Block) -> _Block:
+        """What the indirect block at `block` says of one below it; of filtered direct ones size and mask, too."""
+        space, o, n = self._space, self._space.offset_size, self._space.length_size
+        direct = o + n + 4 if self._pipeline else o
+        of_direct = min(row, rows, self._direct_rows) * self._width
+        at = block + 5 + o + self._offset_size
+        at += of_direct * direct + (row * self._width - of_direct) * o
+        if row >= self._direct_rows or not self._pipeline:
+            return told._replace(address=space.address(space.read(at + column * o, o), 0))
+        entry = space.read(at + column * direct, direct)
+        mask = int.from_bytes(entry[o + n :], "little")
+        return told._replace(address=space.address(entry, 0), stored=space.length(entry, o), mask=mask)
 
     def _cell(self, offset: int) -> tuple[int, int]:
         """Row and column of the doubling table that hold `offset`."""

@@ -14,7 +14,6 @@ SHARED_TABLE, SYMBOL_TABLE, ATTRIBUTE_INFO, REFERENCE_COUNT = 15, 17, 21, 22
 
 _RANK_MOST = 32
 _SOURCES_MOST = 256
-_FILTER_NAMES = {1: "deflate", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset"}
 
 
 class Dataspace(NamedTuple):
@@ -42,31 +41,6 @@ def parse_dataspace(space: AddressSpace, body: bytes) -> Dataspace:
     unlimited = (1 << 8 * width) - 1
     longest = (space.length(body, at + n * width) for n in range(rank, 2 * rank))
     return Dataspace(shape, tuple(None if extent == unlimited else extent for extent in longest))
-
-
-def parse_filters(body: bytes) -> list[dict[str, Any]]:
-    """IV.A.2.l: the pipeline in the order in which it is applied when writing."""
-    version, count = body[0], body[1]
-    if version not in (1, 2):
-        raise UnsupportedSource(f"a filter pipeline of version {version} is not known")
-    at = 8 if version == 1 else 2
-    filters = []
-    for _ in range(count):
-        code = body[at] | body[at + 1] << 8
-        named = version == 1 or code >= 256
-        length = body[at + 2] | body[at + 3] << 8 if named else 0
-        at += 4 if named else 2
-        flags, values = body[at] | body[at + 1] << 8, body[at + 2] | body[at + 3] << 8
-        at += 4
-        name = body[at : at + length].split(b"\0", 1)[0]
-        at += length + 7 & ~7 if version == 1 else length
-        if at + 4 * values > len(body):
-            raise CorruptFile("a filter pipeline message ends in its midst")
-        parameters = [int.from_bytes(body[n : n + 4], "little") for n in range(at, at + 4 * values, 4)]
-        at += 4 * (values + (values & 1 if version == 1 else 0))
-        told = {"id": code, "name": _FILTER_NAMES.get(code) or text(name), "parameters": parameters}
-        filters.append(told | {"optional": True} if flags & 1 else told)
-    return filters
 
 
 def parse_fill(body: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import Datatype
+from memx.formats.hdf5.filters import parse_filters
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
 from memx.formats.hdf5.headers import ObjectHeader, read_header
 from memx.formats.hdf5.layouts import (
@@ -32,7 +33,6 @@ from memx.formats.hdf5.messages import (
     Dataspace,
     parse_external,
     parse_fill,
-    parse_filters,
     parse_old_fill,
 )
 from memx.formats.hdf5.shared import Shared
