@@ -1,13 +1,14 @@
 """`stream` records from what a container and the codecs say, with the fields of `memx.formats.video.describe`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from memx.formats.video.clock import NO_TIME, Packet, absolute
 from memx.formats.video.probe import Observed
-from memx.records import Record, encode
+from memx.records import Record, decode, encode
 
 DISPOSITIONS = (
     "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
@@ -16,7 +17,7 @@ DISPOSITIONS = (
 )  # fmt: skip
 """FFmpeg's names, in its order."""
 _LINES = 256
-"""So many packets are handed on at once."""
+"""So many lines make a block."""
 
 
 class Tags(dict[str, Any]):
@@ -88,55 +89,43 @@ def stream_record(index: int, seen: Observed, shown: Shown, limit: int) -> Recor
     return record
 
 
-Row = tuple[int, int | None, int | None, int | None, int, int | None, bool]
-"""A packet: stream, pts, dts, duration, size, pos, whether it is a key frame."""
-
-
-def row_of(packet: Packet) -> Row:
-    """The row of a packet whose times are complete."""
-    return (
-        packet.stream,
-        None if packet.pts == NO_TIME else absolute(packet.pts),
-        None if packet.dts == NO_TIME else absolute(packet.dts),
-        packet.duration or None,
-        packet.size,
-        packet.pos,
-        packet.key,
-    )
-
-
-def packet_record(row: Row) -> Record:
-    """The `packet` record of a row."""
-    index, pts, dts, duration, size, pos, key = row
+def packet_record(packet: Packet) -> Record:
+    """The `packet` record of a packet whose times are complete."""
     return {
         "type": "packet",
-        "stream_index": index,
-        "pts": pts,
-        "dts": dts,
-        "duration": duration,
-        "size": size,
-        "pos": pos,
-        "keyframe": key,
+        "stream_index": packet.stream,
+        "pts": None if packet.pts == NO_TIME else absolute(packet.pts),
+        "dts": None if packet.dts == NO_TIME else absolute(packet.dts),
+        "duration": packet.duration or None,
+        "size": packet.size,
+        "pos": packet.pos,
+        "keyframe": packet.key,
     }
 
 
-def packet_lines(rows: Iterable[Row]) -> Iterator[bytes]:
-    """The records of rows as lines of JSON, many at a time: the hot loop."""
-    lines: list[str] = []
-    add = lines.append
-    for row in rows:
-        index, pts, dts, duration, size, pos, key = row
-        if pts is None or dts is None or pos is None:
-            add(encode(packet_record(row)).decode("ascii"))
-        else:
-            add(
-                f'{{"type":"packet","stream_index":{index},"pts":{pts},"dts":{dts},"duration":{duration or "null"},'
-                f'"size":{size},"pos":{pos},"keyframe":{"true" if key else "false"}}}\n'
-            )
-        if len(lines) == _LINES:
-            yield "".join(lines).encode("ascii")
-            lines.clear()
-    yield "".join(lines).encode("ascii")
+def packet_line(packet: Packet) -> str:
+    """The same as a line of JSON."""
+    return encode(packet_record(packet)).decode("ascii")
+
+
+def line_begin(index: int) -> str:
+    """How the lines of the packets of a stream begin, up to `pts`: for those who write them at once."""
+    return f'{{"type":"packet","stream_index":{index},"pts":'
+
+
+LINE_END = {False: ',"keyframe":false}\n', True: ',"keyframe":true}\n'}
+"""How the lines of packets end, behind `pos`."""
+
+
+def record_of(line: str) -> Record:
+    """The record of a line."""
+    return decode(line.encode("ascii"))
+
+
+def in_blocks(lines: Iterator[str]) -> Iterator[bytes]:
+    """Many lines at a time."""
+    while block := "".join(islice(lines, _LINES)):
+        yield block.encode("ascii")
 
 
 def ratio(value: Fraction | None) -> str | None:

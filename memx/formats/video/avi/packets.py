@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from memx.formats.video.assembly import Row, row_of
+from memx.formats.video.assembly import LINE_END, line_begin, packet_line
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunk, Chunks
 from memx.formats.video.avi.framing import Piece
@@ -13,7 +13,7 @@ from memx.formats.video.packets import BIDIRECTIONAL, KEY
 
 
 class Demuxer:
-    """Packets of the streams, their times completed: `packets` first, then `rows`, then `ending`.
+    """Packets of the streams, their times completed: `packets` first, then `lines`, then `ending`.
 
     `queue` is for the packets that were looked at to describe the streams. `cut` is whether the file ends inside a
     chunk.
@@ -40,14 +40,15 @@ class Demuxer:
         for packet in self._rest:
             yield packet
 
-    def rows(self) -> Iterator[Row]:
-        """The packets that `packets` did not give, up to one that is cut off: the hot loop.
+    def lines(self) -> Iterator[str]:
+        """The records of the packets that `packets` did not give, up to one that is cut off: the hot loop.
 
         What goes the common way is done here; all else is done by `_of_chunk`.
         """
-        yield from map(row_of, self._rest)
+        yield from map(packet_line, self._rest)
         streams, file_size = self._streams, self._size
         plain = {stream.index: self._is_plain(stream) for stream in streams}
+        begins = [line_begin(stream.index) for stream in streams]
         steps: dict[int, dict[int, int]] = {stream.index: {} for stream in streams}
         for chunk in self._left:
             index, size, begin, data, at = chunk
@@ -56,13 +57,13 @@ class Demuxer:
                 self._rest = self._of_chunk(chunk)
                 return
             if not plain[index] or not 0 < size <= stream.most:
-                yield from map(row_of, self._of_chunk(chunk))
+                yield from map(packet_line, self._of_chunk(chunk))
                 continue
-            counter, key, pos = stream.counter, True, begin
+            counter, key = stream.counter, True
             time = stream.offset // counter.sample_size if counter.sample_size else stream.offset
             if stream.frames is not None:
                 if not stream.frames.take_whole(size, time, begin, data[at : at + 4]):
-                    yield from map(row_of, self._of_chunk(chunk))
+                    yield from map(packet_line, self._of_chunk(chunk))
                     continue
             elif stream.look is not None:
                 said = stream.look(data, at, size)
@@ -70,7 +71,7 @@ class Demuxer:
                     said = self._look(stream, chunk)
                 if said == BIDIRECTIONAL:
                     plain[index] = False  # pictures are reordered, whatever the headers say
-                    yield from map(row_of, self._of_chunk(chunk))
+                    yield from map(packet_line, self._of_chunk(chunk))
                     continue
                 key = said == KEY
             elif index in self._keys:
@@ -81,7 +82,10 @@ class Demuxer:
                 if len(steps[index]) < 1 << 10:
                     steps[index][size] = step
             stream.offset += counter.length(size)
-            yield index, time, time, step or None, size, pos, key or stream.seen.clock.intra_only
+            yield (
+                f'{begins[index]}{time},"dts":{time},"duration":{step or "null"},'
+                f'"size":{size},"pos":{begin}{LINE_END[key or stream.seen.clock.intra_only]}'
+            )
         self._rest = self._flush()
 
     def ending(self) -> Iterator[Packet]:

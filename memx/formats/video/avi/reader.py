@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Row, limited, packet_lines, packet_record, row_of, stream_record
+from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, record_of, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
@@ -94,37 +94,37 @@ class AviStreamReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
-        yield from map(packet_record, self._rows())
+        yield from map(record_of, self._lines())
         yield from self._ending()
 
     def blocks(self) -> Iterator[Record | bytes]:
         yield from self._descriptions()
-        yield from packet_lines(self._rows())
+        yield from in_blocks(self._lines())
         yield from self._ending()
 
     def _descriptions(self) -> Iterator[Record]:
         for stream in self._streams:
             yield stream_record(stream.index, stream.seen, stream.shown, self.options.max_value_bytes)
 
-    def _rows(self) -> Iterator[Row]:
+    def _lines(self) -> Iterator[str]:
         """All packets up to the first that is cut off."""
         queue, demuxer = self._demuxer.queue, self._demuxer
         if self.options.summary:
             return
         while self._given < len(queue) and not queue[self._given].corrupt:
-            yield row_of(queue[self._given])
+            yield packet_line(queue[self._given])
             self._given += 1
         if self._given == len(queue):
             queue.clear()
             self._given = 0
-            yield from demuxer.rows()
+            yield from demuxer.lines()
 
     def _ending(self) -> Iterator[Record]:
         """What is cut off. Raises TruncatedFile where the file ends early."""
         size, demuxer = self.source.size or 0, self._demuxer
         if not self.options.summary:
             for packet in chain(demuxer.queue[self._given :], demuxer.ending()):
-                yield packet_record(row_of(packet)) | ({"corrupt": True} if packet.corrupt else {})
+                yield packet_record(packet) | ({"corrupt": True} if packet.corrupt else {})
             if demuxer.cut:
                 raise TruncatedFile(f"the file ends at byte {size}, inside the last packet", offset=size)
         error = cut_off(self.source, "avi")

@@ -91,11 +91,11 @@ class Clusters:
         """The blocks of a cluster whose body is at `at`: the hot loop."""
         self.time = 0
         limit = self._end if end is None else min(end, self._file_size)
-        find, load, no_track = self._tracks.get, self._load, self
+        find, read, no_track, tail = self._tracks.get, self._source.read_at, self, self._tail
         data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
         while at < limit:
             if not start <= at <= stop:
-                data = load(at)
+                data = read(at, HEAD) if self._step == HEAD and at <= tail else self._load(at)
                 start, stop = at, at + len(data) - HEAD
             i = at - start
             if data[i] == 0xA3 and (length := data[i + 1]) >= 0x20:  # a simple block of a short size

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
-from memx.formats.video.assembly import Row, row_of
+from memx.formats.video.assembly import LINE_END, line_begin, packet_line
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
 from memx.formats.video.matroska.clusters import MOST_FAULTS, Block, Clusters
@@ -18,10 +18,10 @@ _MOST_LACES = 1 << 16
 _MOST_TIME = (1 << 63) - 1
 
 
-Pace = tuple[int, int, int, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
+Pace = tuple[str, int, int, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
 """How the packets of a track go on, once FFmpeg would have described its streams: for most, by simple sums.
 
-The index of the stream; what is taken off its times; what a packet lasts whose block does not say (0: not known);
+How its lines begin; what is taken off its times; what a packet lasts whose block does not say (0: not known);
 units of time in a second of sound, and what a sample is of them (0: `look` gives no samples); what was taken off its
 beginning; whether all are key frames; what looks at packets; and where pictures are reordered, the latest times, the
 least first.
@@ -54,25 +54,24 @@ class Demuxer:
         """The packets of all blocks, completed one by one: slow, and right for all of them."""
         for block in self._blocks:
             self._frames_left = self._of_block(block)
-            for packet in self._frames_left:  # noqa: UP028 - `rows` may go on with it, and `yield from` would close it
+            for packet in self._frames_left:  # noqa: UP028 - `lines` may go on with it, and `yield from` would close it
                 yield packet
 
-    def rows(self) -> Iterator[Row]:
-        """The packets that `packets` did not give: the hot loop.
+    def lines(self) -> Iterator[str]:
+        """The records of the packets that `packets` did not give, as lines of JSON: the hot loop.
 
         What goes the common way is done here; all else is done by `_of_block`.
         """
-        yield from map(row_of, self._frames_left)
+        yield from map(packet_line, self._frames_left)
         clusters = self._clusters
         paces = {track.index: self._pace(track) for track in self._tracks}
         for block in self._blocks:
             track, time, key, laced, duration, size, pos, _, data, at = block
             pace, base = paces[track.index], clusters.time
             if pace is None or laced or duration is not None or time + base < 0:
-                for packet in self._of_block(block):
-                    yield row_of(packet)
+                yield from map(packet_line, self._of_block(block))
                 continue
-            index, shift, step, units, parts, lead, all_keys, look, window = pace
+            begin, shift, step, units, parts, lead, all_keys, look, window = pace
             if look is not None:
                 said = look(data, at, size)
                 if said < 0:
@@ -82,9 +81,8 @@ class Demuxer:
                         continue
                     step = step or said * units // parts
                 elif said == BIDIRECTIONAL and window is None:
-                    paces[index] = None  # pictures are reordered, whatever the headers say
-                    for packet in self._of_block(block):
-                        yield row_of(packet)
+                    paces[track.index] = None  # pictures are reordered, whatever the headers say
+                    yield from map(packet_line, self._of_block(block))
                     continue
                 else:
                     key = said == KEY
@@ -93,8 +91,12 @@ class Demuxer:
                 window[0] = pts
                 window.sort()
                 dts = window[0]
-            if size + lead:
-                yield index, pts, None if dts == NO_TIME else dts, step or None, size + lead, pos, key or all_keys
+            size += lead
+            if size:
+                yield (
+                    f'{begin}{pts},"dts":{dts if dts != NO_TIME else "null"},"duration":{step or "null"},'
+                    f'"size":{size},"pos":{pos}{LINE_END[key or all_keys]}'
+                )
 
     def _pace(self, track: Track) -> Pace | None:
         """The pace of a track; None where every packet has to be completed by itself."""
@@ -115,7 +117,17 @@ class Demuxer:
         if units and not parts:
             return None
         window = clock.window() if reordered else None
-        return track.index, track.shift, step, units, parts, len(encoding.lead), clock.intra_only, look, window
+        return (
+            line_begin(track.index),
+            track.shift,
+            step,
+            units,
+            parts,
+            len(encoding.lead),
+            clock.intra_only,
+            look,
+            window,
+        )
 
     def _look_further(self, look: Callable[[bytes, int, int], int], block: Block, said: int) -> int:
         """What `look` says once it has seen as much of a packet as it wants."""

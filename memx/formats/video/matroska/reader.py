@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Row, Tags, limited, packet_lines, packet_record, row_of, stream_record
+from memx.formats.video.assembly import Tags, in_blocks, limited, packet_line, record_of, stream_record
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.extent import cut_off
 from memx.formats.video.matroska.clusters import Block, Clusters
@@ -83,12 +83,12 @@ class MatroskaStreamReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
-        yield from map(packet_record, self._rows())
+        yield from map(record_of, self._lines())
         yield from self._ending()
 
     def blocks(self) -> Iterator[Record | bytes]:
         yield from self._descriptions()
-        yield from packet_lines(self._rows())
+        yield from in_blocks(self._lines())
         yield from self._ending()
 
     def _descriptions(self) -> Iterator[Record]:
@@ -98,13 +98,13 @@ class MatroskaStreamReader(StreamReader):
         for chapter in self._chapters:
             yield chapter.record(limit)
 
-    def _rows(self) -> Iterator[Row]:
+    def _lines(self) -> Iterator[str]:
         if self.options.summary:
             return
         queue = self._demuxer.queue
-        yield from map(row_of, queue)
+        yield from map(packet_line, queue)
         queue.clear()
-        yield from self._demuxer.rows()
+        yield from self._demuxer.lines()
 
     def _ending(self) -> Iterator[Record]:
         """What was damaged. Raises TruncatedFile where the file ends before what it announces."""
