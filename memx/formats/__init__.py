@@ -110,6 +110,16 @@ FORMATS: tuple[Format, ...] = (
         "VideoStreamReader",
         "pyav",
     ),
+    # what is not uncompressed is handed on
+    Format(
+        "pcm",
+        "audio",
+        (".wav", ".aiff", ".aif", ".au", ".snd", ".caf", ".w64", ".rf64"),
+        signatures.is_pcm,
+        "memx.formats.audio.pcm",
+        "PcmStreamReader",
+        imports=("numpy",),
+    ),
     Format(
         "audio",
         "audio",

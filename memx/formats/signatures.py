@@ -258,6 +258,13 @@ _BARE_SOUND_SUFFIXES = (".mp3", ".mp2", ".mp1", ".mpa", ".aac", ".ac3", ".eac3",
 _TEXT = bytes((9, 10, 13, *range(32, 127)))
 
 
+def is_pcm(head: bytes, _suffix: str) -> bool:
+    """Sound files in chunks, and those of Sun: their samples may be uncompressed."""
+    kinds = (b"AIFF", b"AIFC") if head[:4] == b"FORM" else (b"WAVE",)
+    in_chunks = head[:4] in _SOUND_FORMS and head[8:12] in kinds
+    return in_chunks or head.startswith((b"riff\x2e\x91\xcf\x11", b"caff\0\1", b".snd\0\0"))
+
+
 def is_audio(head: bytes, suffix: str) -> bool:
     """Sound files, and streams of compressed sound without a container.
 

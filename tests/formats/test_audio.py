@@ -38,10 +38,10 @@ SUBTYPES = {
         "MS_ADPCM",
         "GSM610",
     ),
-    "aiff": ("PCM_S8", "PCM_16", "PCM_24", "FLOAT", "ULAW"),
-    "caf": ("PCM_16", "PCM_24", "ALAC_16", "ALAC_24"),
+    "aiff": ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"),
+    "caf": ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAC_16", "ALAC_24"),
     "flac": ("PCM_S8", "PCM_16", "PCM_24"),
-    "au": ("PCM_16", "FLOAT", "G721_32"),
+    "au": ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "G721_32"),
     "w64": ("PCM_24", "DOUBLE"),
 }
 

@@ -1,7 +1,7 @@
 """What soundfile, PyAV and ffprobe say of a sound file.
 
-Levels are those of the whole signal, read at once by the library that the `file` record names, in NumPy. Streams
-are held against ffprobe where that is installed.
+Levels are those of the whole signal, read at once by the library that the `file` record names, in NumPy; by
+soundfile, else by PyAV, where that is memx itself. Streams are held against ffprobe where that is installed.
 """
 
 import json
@@ -42,7 +42,14 @@ def disagreements(
 
 def samples(path: str | Path, reader: str) -> dict[int, tuple[Any, int]]:
     """The whole signal of each stream, of shape (samples, channels), and its rate, by the index of the stream."""
-    return {0: _read_whole(path)} if reader == "soundfile" else _decoded(path)
+    if reader == "pyav":
+        return _decoded(path)
+    try:
+        return {0: _read_whole(path)}
+    except NotReadable:
+        if reader != "direct":
+            raise
+        return _decoded(path)
 
 
 def _read_whole(path: str | Path) -> tuple[Any, int]:

@@ -28,7 +28,7 @@ KINDS = (
     "aac",
 )
 """What `build_kind` makes, by suffix."""
-SMALL, GIANT = 1 << 20, 256 << 20
+SMALL, GIANT, GIANT_PCM = 1 << 20, 64 << 20, 1 << 30
 """Bytes of the sound of `build_small` and `build_giant`: all of it is decoded, so a giant is not that large."""
 
 _SNDFILE = {"wav": "WAV", "flac": "FLAC", "mp3": "MP3", "ogg": "OGG", "opus": "OGG", "aiff": "AIFF"}
@@ -46,6 +46,11 @@ def signal(seconds: float = SECONDS, rate: int = RATE, channels: int = 2) -> Any
 
 
 def build(folder: Path) -> Path:
+    """Stereo in FLAC, 16 bits, with tags: for the libraries."""
+    return build_kind(folder, "flac")
+
+
+def build_pcm(folder: Path) -> Path:
     """Stereo in WAVE, 16 bits, with tags."""
     return build_kind(folder, "wav")
 
@@ -115,14 +120,14 @@ def wave(path: Path, body: bytes, *, form: bytes = b"RIFF", channels: int = 1, s
     return path
 
 
-def build_small(folder: Path) -> Path:
+def build_small_pcm(folder: Path) -> Path:
     """The structure of the giant, 1 MiB."""
     return _sparse(folder / "small.wav", SMALL)
 
 
-def build_giant(folder: Path) -> Path:
-    """256 MiB of silence, sparse."""
-    return _sparse(folder / "giant.wav", GIANT)
+def build_giant_pcm(folder: Path) -> Path:
+    """1 GiB of silence, sparse."""
+    return _sparse(folder / "giant.wav", GIANT_PCM)
 
 
 def _sparse(path: Path, length: int) -> Path:
@@ -131,4 +136,25 @@ def _sparse(path: Path, length: int) -> Path:
         file.seek(4)
         file.write(struct.pack("<I", 36 + length))
         file.truncate(44 + length)
+    return path
+
+
+def build_small(folder: Path) -> Path:
+    """The structure of the giant, 1 MiB."""
+    return _sparse_adpcm(folder / "small_adpcm.wav", SMALL)
+
+
+def build_giant(folder: Path) -> Path:
+    """64 MiB of silence that libsndfile decodes, sparse."""
+    return _sparse_adpcm(folder / "giant_adpcm.wav", GIANT)
+
+
+def _sparse_adpcm(path: Path, length: int) -> Path:
+    """IMA ADPCM (RFC 2361, A.6): blocks of 256 bytes, 505 samples each."""
+    fmt = struct.pack("<HHIIHHHH", 0x11, 1, 8000, 4055, 256, 4, 2, 505)
+    fact = struct.pack("<4sII", b"fact", 4, length // 256 * 505)
+    rest = b"WAVE" + struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + fact + struct.pack("<4sI", b"data", length)
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(rest) + length) + rest)
+    with path.open("r+b") as file:
+        file.truncate(8 + len(rest) + length)
     return path

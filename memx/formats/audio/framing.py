@@ -1,6 +1,9 @@
 """The root mean square of each frame of a signal that comes in blocks of any length."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from memx.errors import OverLimit
 from memx.records import Record, number
@@ -11,15 +14,103 @@ if TYPE_CHECKING:
 
 MOST_OVERLAP = 1 << 16
 """A frame may reach over so many hops."""
+PIECE = 1 << 17
+"""Samples, of all channels together, that are squared at once: as floats they stay in the processor's cache."""
+_EXACT = 1 << 22
+"""So many squares of samples of 16 bits have a sum that a float of 64 bits holds exactly."""
+
+
+class HopMeter:
+    """The energies of the hops of a signal, which comes in blocks of any length.
+
+    Energies have the shape (2, channels, hops): of all samples of a hop, and of its first `frame_length %
+    hop_length`. The signal is squared once, whatever the overlap of frames. What is held is one piece.
+    """
+
+    def __init__(self, channels: int, frame_length: int, hop_length: int) -> None:
+        import numpy as np
+
+        self._hop = hop_length
+        self._hops, self._rest = divmod(frame_length, hop_length)
+        self._open: NDArray[float64] = np.zeros((2, channels, 1))
+        self._filled = 0
+        self._piece = max(1, PIECE // channels)
+        self._signal: NDArray[float64] = np.empty((channels, 0))
+
+    def add(self, block: "NDArray[Any]") -> "NDArray[float64]":
+        """The energies of the hops that `block`, of shape (channels, samples) and any number type, completes."""
+        import numpy as np
+
+        channels, length = block.shape
+        exact = block.dtype.kind == "i" and block.dtype.itemsize <= 2 and self._hop <= _EXACT
+        step = self._piece // self._hop * self._hop or self._piece
+        closed = [np.zeros((2, channels, 0))]
+        with np.errstate(over="ignore", invalid="ignore"):  # floats may hold infinities
+            for at in range(0, length, step):
+                closed.extend(self._closed(block[:, at : at + step], exact=exact))
+        return np.concatenate(closed, axis=2)
+
+    def _closed(self, piece: "NDArray[Any]", *, exact: bool) -> "Iterator[NDArray[float64]]":
+        import numpy as np
+
+        channels, length = piece.shape
+        if self._signal.shape[1] < length:
+            self._signal = np.empty((channels, length))
+        signal = self._signal[:, :length]
+        np.copyto(signal, piece)  # into the same memory each time: fresh pages cost more than the squares
+        begin = min(length, -self._filled % self._hop)
+        end = begin + (length - begin) // self._hop * self._hop
+        if begin:
+            yield from self._fill(signal[:, :begin])
+        if end > begin:
+            yield self._energy(signal[:, begin:end].reshape(channels, -1, self._hop), self._rest, exact=exact)
+        if length > end:
+            yield from self._fill(signal[:, end:])
+
+    def finish(self) -> "NDArray[float64]":
+        """The energies of the hop in which the signal ended; none where it ended with a whole hop."""
+        filled, self._filled = self._filled, 0
+        return self._open if filled else self._open[:, :, :0]
+
+    def _fill(self, piece: "NDArray[float64]") -> "list[NDArray[float64]]":
+        """Adds to the open hop; its energies where that closes it."""
+        import numpy as np
+
+        self._open = self._open + self._energy(piece[:, None, :], max(0, self._rest - self._filled))
+        self._filled += piece.shape[1]
+        if self._filled < self._hop:
+            return []
+        closed, self._open, self._filled = self._open, np.zeros_like(self._open), 0
+        return [closed]
+
+    def _energy(self, hops: "NDArray[float64]", rest: int, *, exact: bool = False) -> "NDArray[float64]":
+        """The energies of `hops`, of shape (channels, hops, samples): of all samples, and of the first `rest`.
+
+        `exact` says that sums do not depend on their order. Then BLAS adds, which is thrice as fast; else NumPy
+        by itself, which adds in the same order on every machine.
+        """
+        import numpy as np
+
+        def into(energy: "NDArray[float64]", part: "NDArray[float64]") -> None:
+            if exact and hasattr(np, "vecdot"):  # since NumPy 2.0
+                np.vecdot(part, part, out=energy)
+            else:
+                np.einsum("chs,chs->ch", part, part, out=energy)
+
+        energy = np.zeros((2, *hops.shape[:2]))
+        if self._hops:
+            into(energy[0], hops)
+        if rest:
+            into(energy[1], hops[:, :, :rest])
+        return energy
 
 
 class FrameMeter:
     """Makes the `frame` records of one stream of samples.
 
     Frame k is of the samples from k * hop on, `frame_length` of them, fewer at the end of the signal; there is
-    one for every k that begins in the signal. The signal is squared once, whatever the overlap: each hop gives
-    the energy of all its samples and that of its first `frame_length % hop` samples, and a frame is a sum of
-    whole hops and one such part. What is held is one block, and the energies of the hops of one frame.
+    one for every k that begins in the signal. Each hop gives its energies (see `HopMeter`), and a frame is a sum
+    of whole hops and of one part. What is held is one block, and the energies of the hops of one frame.
 
     `full_scale` is the amplitude that counts 1.0; `fields` go into every record. Raises OverLimit where frames
     overlap more than `MOST_OVERLAP` times.
@@ -48,94 +139,64 @@ class FrameMeter:
         if self._hops > MOST_OVERLAP:
             raise OverLimit(f"frames of {frame_length} samples, one every {hop_length}, overlap too often")
         self._index = 0
-        # (whole or part, channel, hop): the closed hops that a frame still needs; the open hop; how long that is
+        self.hops = HopMeter(channels, frame_length, hop_length)
         self._energies: NDArray[float64] = np.zeros((2, channels, 0))
-        self._open: NDArray[float64] = np.zeros((2, channels, 1))
-        self._filled = 0
-        self._signal: NDArray[float64] = np.empty((channels, 0))
+        """Of the closed hops that a frame still needs."""
 
     def add(self, block: "NDArray[Any]") -> list[Record]:
         """The frames that `block`, of shape (channels, samples) and any number type, completes."""
-        import numpy as np
-
-        with np.errstate(over="ignore", invalid="ignore"):  # floats may hold infinities
-            channels, length = block.shape
-            if self._signal.shape[1] < length:
-                self._signal = np.empty((channels, length))
-            signal = self._signal[:, :length]
-            np.copyto(signal, block)  # into the same memory each time: fresh pages cost more than the squares
-            self.samples += length
-            begin = min(length, -self._filled % self._hop)
-            end = begin + (length - begin) // self._hop * self._hop
-            closed = [self._energies]
-            if begin:
-                closed.extend(self._fill(signal[:, :begin]))
-            if end > begin:
-                closed.append(self._energy(signal[:, begin:end].reshape(channels, -1, self._hop), self._rest))
-            if length > end:
-                closed.extend(self._fill(signal[:, end:]))
-            self._energies = np.concatenate(closed, axis=2)
-            return self._frames()
+        return self.join(self.hops.add(block), block.shape[1])
 
     def finish(self) -> list[Record]:
         """The frames of the samples left, at the end of the signal."""
         import numpy as np
 
-        with np.errstate(over="ignore", invalid="ignore"):
-            left = [self._energies] + ([self._open] if self._filled else [])
-            silence = np.zeros((2, self._open.shape[1], self._hops))
-            self._energies, self._filled = np.concatenate([*left, silence], axis=2), 0
-            return self._frames()
+        silence = np.zeros((2, self.channels, self._hops))
+        return self.join(np.concatenate([self.hops.finish(), silence], axis=2), 0)
 
-    def _fill(self, piece: "NDArray[float64]") -> "list[NDArray[float64]]":
-        """Adds to the open hop; its energies where that closes it."""
+    def join(self, energies: "NDArray[float64]", samples: int) -> list[Record]:
+        """The frames that further hops complete, which were measured elsewhere."""
+        return self._records(*self._levels(energies, samples))
+
+    def _levels(self, energies: "NDArray[float64]", samples: int) -> tuple[int, list[float], "NDArray[float64]"]:
+        """The index of the first frame that is complete now, the times in seconds and the levels of all that are."""
         import numpy as np
 
-        self._open = self._open + self._energy(piece[:, None, :], max(0, self._rest - self._filled))
-        self._filled += piece.shape[1]
-        if self._filled < self._hop:
-            return []
-        closed, self._open, self._filled = self._open, np.zeros_like(self._open), 0
-        return [closed]
-
-    def _energy(self, hops: "NDArray[float64]", rest: int) -> "NDArray[float64]":
-        """The energies of `hops`, of shape (channels, hops, samples): of all samples, and of the first `rest`."""
-        import numpy as np
-
-        energy = np.zeros((2, *hops.shape[:2]))
-        if self._hops:
-            np.einsum("chs,chs->ch", hops, hops, out=energy[0])
-        if rest:
-            np.einsum("chs,chs->ch", hops[:, :, :rest], hops[:, :, :rest], out=energy[1])
-        return energy
-
-    def _frames(self) -> list[Record]:
-        """The records of the frames whose hops are all closed."""
-        import numpy as np
-
+        self.samples += samples
+        self._energies = np.concatenate([self._energies, energies], axis=2)
         whole, part = self._energies
         ready = whole.shape[1] - self._hops + (self._rest == 0)
         starts = (self._index + np.arange(max(0, ready))) * self._hop
         starts = starts[starts < self.samples]  # silence behind the end begins no frame
-        if not len(starts):
-            return []
-        ready = len(starts)
-        energy = np.zeros((whole.shape[0], ready))
-        if self._hops:
-            energy += np.lib.stride_tricks.sliding_window_view(whole, self._hops, axis=1)[:, :ready].sum(axis=2)
-        if self._rest:
-            energy += part[:, self._hops : self._hops + ready]
-        self._energies = self._energies[:, :, ready:].copy()
-        rms = np.sqrt(energy / np.minimum(self._length, self.samples - starts)) / self.full_scale
-        return self._records((starts / self.sample_rate).tolist(), rms.T.tolist(), bool(np.isfinite(rms).all()))
+        first, ready = self._index, len(starts)
+        self._index += ready
+        if not ready:
+            return first, [], np.empty((0, self.channels))
+        with np.errstate(over="ignore", invalid="ignore"):
+            energy = np.zeros((whole.shape[0], ready))
+            if self._hops == 1:
+                energy += whole[:, :ready]
+            elif self._hops:
+                energy += np.lib.stride_tricks.sliding_window_view(whole, self._hops, axis=1)[:, :ready].sum(axis=2)
+            if self._rest:
+                energy += part[:, self._hops : self._hops + ready]
+            self._energies = self._energies[:, :, ready:].copy()
+            rms = np.sqrt(energy / np.minimum(self._length, self.samples - starts)) / self.full_scale
+        return first, (starts / self.sample_rate).tolist(), rms.T
 
-    def _records(self, times: list[float], values: list[list[float]], finite: bool) -> list[Record]:
+    def _records(self, first: int, times: list[float], levels: "NDArray[float64]") -> list[Record]:
         """The hot loop."""
-        first, fields = self._index, self._fields
-        self._index += len(times)
-        if not finite:
-            values = [[number(value) for value in channels] for channels in values]  # type: ignore[misc]
+        import numpy as np
+
+        fields, values = self._fields, levels.tolist()
+        if not np.isfinite(levels).all():
+            values = [[number(value) for value in channels] for channels in values]
         return [
             {"type": "frame", **fields, "index": index, "time_s": time, "rms": rms}
-            for index, time, rms in zip(range(first, self._index), times, values, strict=True)
+            for index, (time, rms) in enumerate(zip(times, values, strict=True), first)
         ]
+
+
+def lines_of(records: list[Record]) -> bytes:
+    """`records`, which hold no objects, as lines: encoded in one call, which takes a third of the time."""
+    return orjson.dumps(records)[1:-1].replace(b"},{", b"}\n{") + b"\n" if records else b""

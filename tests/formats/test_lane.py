@@ -1,0 +1,55 @@
+"""Work in a thread of its own: in order, and its errors are raised where its result is taken."""
+
+import threading
+
+import pytest
+
+from memx.formats.lane import Lane
+
+
+def test_results_come_in_order() -> None:
+    with Lane(lambda number: number * number) as lane:
+        for number in range(100):
+            lane.put(number)
+        assert lane.waiting == 100
+        assert [lane.take() for _ in range(100)] == [number * number for number in range(100)]
+        assert lane.waiting == 0
+
+
+def test_the_work_is_done_elsewhere() -> None:
+    with Lane(lambda _: threading.get_ident()) as lane:
+        lane.put(None)
+        assert lane.take() != threading.get_ident()
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, ValueError])
+def test_what_is_raised_is_raised_to_who_waits_and_the_lane_goes_on(error: type[BaseException]) -> None:
+    def work(fails: bool) -> str:
+        if fails:
+            raise error
+        return "done"
+
+    with Lane(work) as lane:
+        lane.put(True)
+        lane.put(False)
+        with pytest.raises(error):
+            lane.take()
+        assert lane.take() == "done"
+
+
+def test_leaving_waits_for_the_task_in_hand_and_begins_no_other() -> None:
+    begun, may_end, done = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> None:
+        begun.set()
+        assert may_end.wait(10)
+        done.append(number)
+
+    before = threading.active_count()
+    with Lane(work) as lane:
+        for number in range(5):
+            lane.put(number)
+        assert begun.wait(10)
+        threading.Timer(0.05, may_end.set).start()
+    assert done == [0]
+    assert threading.active_count() <= before + 1  # the timer
