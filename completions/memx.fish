@@ -31,7 +31,7 @@ complete -c memx -n '__fish_seen_subcommand_from extract' -l max-value-bytes -x 
 complete -c memx -n '__fish_seen_subcommand_from extract' -l timeout -x -d 'Give up on a source after so long'
 complete -c memx -n '__fish_seen_subcommand_from extract' -l no-color -d 'Show no colours; NO_COLOR does the same'
 complete -c memx -n '__fish_seen_subcommand_from extract' -l help -s h -d 'Show this message and exit'
-complete -c memx -n __fish_use_subcommand -f -a status -d 'Show the memory that there is, and which limit set it'
+complete -c memx -n __fish_use_subcommand -f -a status -d 'Show the memory that there is, and which limit set it; and what configuration memx read'
 complete -c memx -n '__fish_seen_subcommand_from status' -l table -l json -d 'A table, or JSON lines'
 complete -c memx -n '__fish_seen_subcommand_from status' -s w -l watch -d 'Look again and again, until interrupted'
 complete -c memx -n '__fish_seen_subcommand_from status' -l interval -x -d 'How long from look to look'

@@ -15,7 +15,15 @@ import pytest
 REQUIRE_ORACLES = "MEMX_REQUIRE_ORACLES"
 """Where this variable is 1, a test whose oracle is missing fails instead of being skipped."""
 
-_TERMINAL = {"COLUMNS": "80", "LINES": "24", "NO_COLOR": "1", "TERM": "dumb", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+_TERMINAL = {
+    "COLUMNS": "80",
+    "LINES": "24",
+    "NO_COLOR": "1",
+    "TERM": "dumb",
+    "TZ": "UTC",
+    "PYTHONHASHSEED": "0",
+    "MEMX_CONFIG": "",
+}
 _UNWANTED = ("FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "MEMX_DEBUG")
 
 os.environ.update(_TERMINAL)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from memx.cli import extract, options, status, stream
+from memx.cli.configuration import Command, Configuration
 
 app = typer.Typer(
     add_completion=False,  # completions/ holds them ready made: they cost no start of Python a keystroke
@@ -16,10 +17,11 @@ app = typer.Typer(
 
 
 @app.callback(help="Reads the metadata of any huge scientific or media file, in memory that does not grow with it.")
-def _memx(version: Annotated[bool, options.VERSION] = False) -> None:
-    pass
+def _memx(context: typer.Context, version: Annotated[bool, options.VERSION] = False) -> None:
+    context.obj = Configuration(context)
+    context.default_map = context.obj.defaults
 
 
-app.command(epilog=stream.EXAMPLES)(stream.stream)
-app.command(epilog=extract.EXAMPLES)(extract.extract)
-app.command(epilog=status.EXAMPLES)(status.status)
+app.command(cls=Command, epilog=stream.EXAMPLES)(stream.stream)
+app.command(cls=Command, epilog=extract.EXAMPLES)(extract.extract)
+app.command(cls=Command, epilog=status.EXAMPLES)(status.status)

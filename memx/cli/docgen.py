@@ -23,7 +23,17 @@ STATUSES = (
 ENVIRONMENT = (
     ("NO_COLOR", "where set, nothing is coloured"),
     ("TMPDIR", "where standard input is copied to for formats that have to seek"),
+    ("MEMX_CONFIG", "the configuration file, instead of the one below FILES; empty: none is read"),
     ("MEMX_DEBUG", "where set, an error that memx did not foresee shows its traceback"),
+)
+FILES = (
+    (
+        "~/.config/memx/config.toml",
+        'defaults of options, in TOML: max_memory = "2G" is that of --max-memory, and so with every option that has a '
+        "variable below ENVIRONMENT. Options go before variables, and those before the file. A table "
+        '[collector.FORMAT] or [collector."MODULE:FUNCTION"] sets the garbage collector: strategy, threshold0, '
+        "freeze, disabled; memx gc-tune --apply writes it.",
+    ),
 )
 
 
@@ -36,6 +46,8 @@ class Flag:
     """The metavar of what it takes; empty for a switch."""
     help: str
     choices: tuple[str, ...]
+    variable: str | None = None
+    """That stands for it in the environment."""
 
     @property
     def is_file(self) -> bool:
@@ -89,7 +101,7 @@ def _flag(option: Any, context: Any) -> Flag:
     if "--format" in option.opts:
         value = option.make_metavar(context)
     default = f" [default: {option.default}]" if isinstance(option.default, int) and not option.is_flag else ""
-    return Flag((*option.opts, *option.secondary_opts), value, (option.help or "") + default, choices)
+    return Flag((*option.opts, *option.secondary_opts), value, (option.help or "") + default, choices, option.envvar)
 
 
 def files() -> Iterator[tuple[Path, str]]:
@@ -125,7 +137,8 @@ def man_page(command: Command, tree: list[Command]) -> str:
     if command.epilog:
         _, _, examples = command.epilog.partition("Examples:\n")
         lines += [".SH EXAMPLES", ".nf", *(_roff(line) for line in examples.rstrip().splitlines()), ".fi"]
-    for heading, pairs in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", ENVIRONMENT)):
+    variables = tuple((flag.variable, f"the default of {flag.names[0]}") for flag in command.flags if flag.variable)
+    for heading, pairs in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", variables + ENVIRONMENT), ("FILES", FILES)):
         lines.append(f".SH {heading}")
         for term, meaning in pairs:
             lines += [".TP", f"\\fB{term}\\fR", _roff(meaning)]

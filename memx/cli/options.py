@@ -1,4 +1,7 @@
-"""The options that commands share, and what their values are made into."""
+"""The options that commands share, and what their values are made into.
+
+An option with a variable has a key in the configuration file too: see `memx.cli.configuration`.
+"""
 
 from typing import Annotated, Any
 
@@ -58,14 +61,58 @@ Table = Annotated[
     Option("--table/--json", help="A table, or JSON lines. [default: a table on a terminal]", show_default=False),
 ]
 MaxMemory = Annotated[
-    int | None, Option(metavar="SIZE", parser=size(), help="What memx may keep resident, all in all.")
+    int | None,
+    Option(metavar="SIZE", parser=size(), envvar="MEMX_MAX_MEMORY", help="What memx may keep resident, all in all."),
 ]
-Strategy = Annotated[ExtractionStrategy | None, Option(help="How much memory to spend on speed.")]
+Strategy = Annotated[
+    ExtractionStrategy | None, Option(envvar="MEMX_STRATEGY", help="How much memory to spend on speed.")
+]
 MaxValueBytes = Annotated[
-    int | None, Option(metavar="SIZE", parser=size(0), help="Leave longer values unread. [default: 64K]")
+    int | None,
+    Option(
+        metavar="SIZE",
+        parser=size(0),
+        envvar="MEMX_MAX_VALUE_BYTES",
+        help="Leave longer values unread. [default: 64K]",
+    ),
 ]
-Timeout = Annotated[float | None, Option(metavar="SECONDS", parser=seconds, help="Give up on a source after so long.")]
-NoColor = Annotated[bool, Option("--no-color", help="Show no colours; NO_COLOR does the same.")]
+Timeout = Annotated[
+    float | None,
+    Option(metavar="SECONDS", parser=seconds, envvar="MEMX_TIMEOUT", help="Give up on a source after so long."),
+]
+NoColor = Annotated[bool, Option("--no-color", envvar="MEMX_NO_COLOR", help="Show no colours; NO_COLOR does the same.")]
+
+
+Stall = Annotated[
+    float | None,
+    Option(
+        metavar="SECONDS",
+        parser=seconds,
+        envvar="MEMX_STALL",
+        help="Give up on a source whose worker neither reads nor computes for so long. [default: 300]",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    Option("-j", "--jobs", metavar="N", min=1, max=256, envvar="MEMX_JOBS", help="Read in N worker processes at once."),
+]
+Extractor = Annotated[
+    str | None,
+    Option(
+        metavar="MODULE:FUNCTION",
+        help="Call this with each path instead of reading the file; what it returns is the metadata.",
+    ),
+]
+
+
+def say(message: str) -> None:
+    """One line for people, to standard error, if there is one."""
+    import sys
+
+    if sys.stderr is not None:
+        from memx.cli.text import safe_text
+
+        print(f"memx: {safe_text(message)}", file=sys.stderr)
 
 
 def _show_version(asked: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Context, Option
 
 from memx.cli import options
 from memx.engine.levels import MemoryLevel
@@ -29,6 +29,7 @@ Examples:
 
 
 def status(
+    context: Context,
     table: options.Table = None,
     watch: Annotated[bool, Option("-w", "--watch", help="Look again and again, until interrupted.")] = False,
     interval: Annotated[
@@ -51,7 +52,7 @@ def status(
     ] = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show the memory that there is, and which limit set it.
+    """Show the memory that there is, and which limit set it; and what configuration memx read.
 
     A table on a terminal, else one JSON object; with --watch a live view, or a JSON object a line.
     """
@@ -66,10 +67,11 @@ def status(
     except SourceNotFound as exc:
         raise UsageError(exc.message) from exc
     live = watch or count is not None or alert is not None
+    configuration = {"configuration": context.obj.record()}
     with ExitStack() as stack:
         output = stack.enter_context(StatusOutput(table, not no_color, live=live))
         if not live:
-            output.show(first)
+            output.show(first | configuration)
             return 0
         alarm = Alarm(alert) if alert else None
         bell = stack.enter_context(_Bell(alert_command))
@@ -79,7 +81,7 @@ def status(
                 output.alert(change)
                 bell.ring(change)
             if watch or count is not None or output.lively:
-                output.show(record)
+                output.show(record | configuration)
     return 0
 
 

@@ -156,6 +156,8 @@ def _details(status: Record) -> Iterator[tuple[str, str]]:
         thresholds = ", ".join(map(str, collector["thresholds"]))
         state = "" if collector["enabled"] else ", disabled"
         yield "collector", f"{collector['kind']}, thresholds {thresholds}{state}"
+    configuration = status["configuration"]
+    yield "configured", ", ".join((safe_text(configuration["file"] or "by no file"), *configuration["variables"]))
 
 
 def _limits(status: Record) -> "RenderableType":

@@ -39,7 +39,12 @@ def stream(
     strategy: options.Strategy = None,
     chunk_size: Annotated[
         int | None,
-        Option(metavar="SIZE", parser=options.size(), help="Read so much at once; the chunks of binary files."),
+        Option(
+            metavar="SIZE",
+            parser=options.size(),
+            envvar="MEMX_CHUNK_SIZE",
+            help="Read so much at once; the chunks of binary files.",
+        ),
     ] = None,
     max_value_bytes: options.MaxValueBytes = None,
     frame_length: Annotated[int, Option(metavar="N", min=1, help="Samples of an audio frame.")] = FRAME_LENGTH,
