@@ -1,9 +1,11 @@
 """AVI read directly: FFmpeg's records, construct by construct; what is cut, what is parted, and what is read."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,8 @@ from memx.formats.video import VideoStreamReader
 from memx.formats.video.avi import AviStreamReader
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.framing import Frames
-from memx.formats.video.packets import mpegaudio
-from memx.records import decode
+from memx.formats.video.packets import h264, mpegaudio
+from memx.records import decode, encode
 from memx.sources import open_source
 from tests.oracles.video import disagreements
 from tests.samples import avi as samples
@@ -116,6 +118,90 @@ def test_the_last_packet_of_a_cut_file_is_said_to_be_corrupt(tmp_path: Path) -> 
     _, records, error = read(path)
     assert error == TruncatedFile.code
     assert [packet.get("corrupt") for packet in packets(records)] == [None, None, None, None, True]
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """H.264 in AVI: as an encoder gives it, behind start codes; and copied out of an mp4, with lengths before it."""
+    folder = tmp_path_factory.mktemp("h264")
+    coded, copied = folder / "coded.avi", folder / "copied.avi"
+    with av.open(str(coded), "w", container_options={"fflags": "+bitexact"}) as out:
+        pictures = video._codec(out, "libx264", width=64, height=48, pix_fmt="yuv420p")
+        pictures.options = {"threads": "1", "x264-params": "bframes=2:keyint=8:open-gop=1:aud=1:sliced-threads=0"}
+        video._interleave(out, pictures, None)
+    copied.write_bytes(_copied(video.build(folder)))
+    return {"coded": coded, "copied": copied}
+
+
+def _copied(path: Path) -> bytes:
+    with av.open(str(path)) as old:
+        pictures, sound = old.streams.video[0], old.streams.audio[0]
+        about = samples.stream_header(b"auds", bytes(4), 1024, 44100, 36)
+        shaped = samples.sound_format(0xFF, 2, 44100, 8000, 1024, 16, sound.codec_context.extradata)
+        headers = [
+            samples.video_stream(video.FRAMES, tag=b"avc1", extra=pictures.codec_context.extradata),
+            samples.listed(b"strl", about, shaped),
+        ]
+        names = {pictures.index: b"00dc", sound.index: b"01wb"}
+        found = [packet for packet in old.demux([pictures, sound]) if packet.size]
+        chunks = [samples.chunk(names[packet.stream_index], bytes(packet)) for packet in found]
+    chunks[3:3] = [samples.chunk(b"00dc")]  # a picture that is left out
+    return samples.form(headers, chunks, samples.old_index(chunks))
+
+
+@pytest.mark.parametrize("part", [1.0, 0.7, 0.4])
+@pytest.mark.parametrize("name", ["coded", "copied"])
+def test_h264_is_read_directly(films: dict[str, Path], name: str, part: float, tmp_path: Path) -> None:
+    data = films[name].read_bytes()
+    path = tmp_path / "film.avi"
+    begin = data.index(b"movi") + 4
+    path.write_bytes(data[: begin + int((len(data) - begin) * part)])
+    told = read(path)
+    assert told == read(path, VideoStreamReader)
+    assert {packet["pts"] for packet in packets(told[1]) if packet["stream_index"] == 0} == {None}
+    assert len({packet["keyframe"] for packet in packets(told[1])}) == 2
+    with open_source(path) as source, AviStreamReader(source) as reader:
+        reader.begin()
+        lines = b"".join(part if isinstance(part, bytes) else encode(part) for part in _until_cut(reader))
+    assert [decode(line) for line in lines.splitlines()] == told[1]
+
+
+def _until_cut(reader: AviStreamReader) -> Iterator[Any]:
+    try:
+        yield from reader.blocks()
+    except TruncatedFile:
+        return
+
+
+IDR, INTER = b"\0\0\0\1\x65\x88", b"\0\0\1\x41\x9a\x20"
+SEI = b"\0\0\1\x06\x06\x01\xc4\x80"  # a recovery point
+
+
+@pytest.mark.parametrize(
+    ("packet", "kind"),
+    [
+        (IDR + bytes(40), 1),
+        (INTER + bytes(40), 0),
+        (b"\0\0\0\1\x09\xf0" + INTER + bytes(40), 0),
+        (SEI + INTER + bytes(40), 1),
+        (b"\0\0\1\x41\x9e\x20" + bytes(40), 2),
+        (b"\0\0\1\x41\x88\x84" + bytes(40), 0),
+        (b"\0\0\1\x06\x05\xff" + b"x" * 5000 + IDR, 0),
+        (b"", 0),
+        (b"\0\0\1", 0),
+        (bytes(6000), 0),
+    ],
+)
+def test_a_picture_is_told_by_no_more_than_it_needs(packet: bytes, kind: int) -> None:
+    pictures = h264.PicturesBehindCodes(bytes.fromhex("01640000ffe000"), 2)
+    for begin in range(1, 40):
+        have = begin
+        said = pictures.look(packet[:have], 0, len(packet))
+        while said < 0:
+            assert have < -said <= len(packet)
+            have = -said
+            said = pictures.look(packet[:have], 0, len(packet))
+        assert said == kind
 
 
 def test_an_index_of_a_chunk_far_beyond_the_file_comes_to_an_end(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Demuxer:
         streams, file_size = self._streams, self._size
         plain = {stream.index: self._is_plain(stream) for stream in streams}
         begins = [line_begin(stream.index) for stream in streams]
+        shown = [stream.seen.clock.in_order for stream in streams]  # else FFmpeg does not say when
         steps: dict[int, dict[int, int]] = {stream.index: {} for stream in streams}
         for chunk in self._left:
             index, size, begin, data, at = chunk
@@ -68,8 +69,8 @@ class Demuxer:
             elif stream.look is not None:
                 said = stream.look(data, at, size)
                 if said < 0:
-                    said = self._look(stream, chunk)
-                if said == BIDIRECTIONAL:
+                    said = self._look(stream, chunk, size)
+                if said == BIDIRECTIONAL and stream.seen.clock.in_order:
                     plain[index] = False  # pictures are reordered, whatever the headers say
                     yield from map(packet_line, self._of_chunk(chunk))
                     continue
@@ -83,7 +84,7 @@ class Demuxer:
                     steps[index][size] = step
             stream.offset += counter.length(size)
             yield (
-                f'{begins[index]}{time},"dts":{time},"duration":{step or "null"},'
+                f'{begins[index]}{time if shown[index] else "null"},"dts":{time},"duration":{step or "null"},'
                 f'"size":{size},"pos":{begin}{LINE_END[key or stream.seen.clock.intra_only]}'
             )
         self._rest = self._flush()
@@ -96,7 +97,7 @@ class Demuxer:
     def _is_plain(self, stream: Stream) -> bool:
         """Whether packets have their own times, and need no others to tell them."""
         clock = stream.seen.clock
-        return not clock.delay and clock.first_dts != NO_TIME
+        return not (clock.delay and clock.in_order) and clock.first_dts != NO_TIME
 
     def _step(self, stream: Stream, size: int) -> int:
         """How long a packet of `size` bytes lasts, in units of time."""
@@ -137,17 +138,17 @@ class Demuxer:
         if stream.index in self._keys:
             packet.key = self._keys[stream.index].look(stream.offset)
         if stream.look is not None:
-            packet.kind = self._look(stream, chunk)
+            packet.kind = self._look(stream, chunk, size)
             packet.key = packet.kind == KEY
         elif clock.parsed:
             packet.kind = 0
         clock.complete(packet, self.queue)
         yield packet
 
-    def _look(self, stream: Stream, chunk: Chunk) -> int:
-        """What kind of picture is in a chunk, of which as much is read as tells it."""
+    def _look(self, stream: Stream, chunk: Chunk, size: int) -> int:
+        """What kind of picture is in a chunk, `size` bytes of which are there; as much is read as tells it."""
         assert stream.look is not None  # what the caller has seen to
-        _, size, _, data, at = chunk
+        data, at = chunk[3:]
         said, have = stream.look(data, at, size), 0
         while said < 0 and -said > have:
             head = self._chunks.payload(chunk, -said)

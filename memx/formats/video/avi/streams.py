@@ -10,11 +10,14 @@ from memx.formats.video.avi.header import StreamHeader
 from memx.formats.video.avi.index import Counter
 from memx.formats.video.clock import NO_TIME, Clock
 from memx.formats.video.codecs import still
-from memx.formats.video.packets import Coding, NotKnown, mpeg4, mpegaudio
+from memx.formats.video.packets import Coding, NotKnown, h264, mpeg4, mpegaudio, sound
 from memx.formats.video.probe import Observed
 
 FIRST_BYTES = 1 << 12
 _MPEG4 = frozenset(b"FMP4 DIVX DX50 XVID MP4S M4S2 ZMP4 DIV1 BLZ0 MP4V UMP4 SEDG RMP4 3IV2 FFDS FVFW".split())
+_H264 = frozenset(b"H264 X264 AVC1 DAVC".split())
+_CODE = b"\0\0\1"
+"""What begins the parts of a bit stream."""
 _FIXED = {
     # codecs without B pictures whose samples are always alike; no parser looks at them
     b"MP42": ("msmpeg4v2", "yuv420p"),
@@ -33,7 +36,7 @@ _RAW = {
     b"UYVY": "uyvy422",
 }
 _PCM = {8: ("pcm_u8", "u8"), 16: ("pcm_s16le", "s16"), 24: ("pcm_s24le", "s32"), 32: ("pcm_s32le", "s32")}
-_WAVE_PCM, _ADPCM_MS, _FLOAT, _ALAW, _MULAW, _ADPCM_IMA, _MP2, _MP3 = 1, 2, 3, 6, 7, 0x11, 0x50, 0x55
+_WAVE_PCM, _ADPCM_MS, _FLOAT, _ALAW, _MULAW, _ADPCM_IMA, _MP2, _MP3, _AAC = 1, 2, 3, 6, 7, 0x11, 0x50, 0x55, 0xFF
 _EXTENSIBLE = 0xFFFE
 _SUBFORMATS = bytes.fromhex("000000001000800000aa00389b71")
 """How GUIDs of formats with a number end (KSDATAFORMAT_SUBTYPE)."""
@@ -94,10 +97,13 @@ def _picture(header: StreamHeader, index: int, data: bytes, first: First) -> Str
         raise NotKnown("pictures of an odd size")
     code, look, parsed, decoded = tag.upper(), None, True, 1
     if code in _MPEG4:
-        headers = extra if b"\0\0\1" in extra else b""
+        headers = extra if _CODE in extra else b""
         coding = mpeg4.coding(headers or _begin(first, index))
         look = mpeg4.Pictures().look
         tag = b"XVID" if header.handler == b"XVID" else tag
+    elif code in _H264:
+        coding, pictures = h264.unordered(extra if extra[:1] == b"\1" or _CODE in extra else _begin(first, index))
+        look = pictures.look
     elif code == b"MJPG":
         coding = Coding.of("mjpeg", still.jpeg(_begin(first, index)), intra_only=True)
     elif code in _FIXED:
@@ -110,6 +116,7 @@ def _picture(header: StreamHeader, index: int, data: bytes, first: First) -> Str
         raise NotKnown(f"the codec {tag!r}")
     coding.width, coding.height = coding.width or width, coding.height or height
     clock = Clock("video", header.base, delay=coding.delay, parsed=parsed, intra_only=coding.intra_only)
+    clock.in_order = code not in _H264
     clock.rate, clock.fields = coding.rate, coding.fields
     seen = Observed(coding, clock, average_rate=1 / header.base, decoded=decoded)
     shown = Shown(tag=tag, aspect=header.aspect)
@@ -147,6 +154,8 @@ def _sound(header: StreamHeader, index: int, data: bytes, first: First) -> Strea
     coding.layout = layout and layout[1]
     if number in (_MP2, _MP3):
         _frames(stream, number, first)
+    elif number == _AAC:
+        _advanced(stream, data[18:])
     else:
         _samples(stream, number, block, depth)
     return _finished(stream, header)
@@ -167,6 +176,13 @@ def _frames(stream: Stream, tag: int, first: First) -> None:
     if tag == _MP3 and counter.block == 1152 and counter.sample_size == 1152:
         counter.sample_size = 0
     stream.frames = Frames()
+
+
+def _advanced(stream: Stream, config: bytes) -> None:
+    """AAC: a chunk is a packet, and no parser looks at it."""
+    said, seen = sound.aac(config), stream.seen
+    said.bit_rate, said.intra_only = seen.coding.bit_rate, True
+    seen.coding, seen.decoded, seen.clock.sample_rate = said, 1, said.sample_rate
 
 
 def _samples(stream: Stream, tag: int, block: int, depth: int) -> None:

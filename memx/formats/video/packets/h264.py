@@ -4,11 +4,13 @@ from memx.formats.video.codecs import avc
 from memx.formats.video.codecs.bits import Bits, unescaped
 from memx.formats.video.packets.coding import Coding, NotKnown
 
-_SLICE, _IDR, _SEI = 1, 5, 6
+_SLICE, _IDR, _SEI, _SPS, _PPS = 1, 5, 6, 7, 8
+_CODE = b"\0\0\1"
 _RECOVERY_POINT = 6
 _MOST_HEADER = 1 << 12
 """So much of a packet is looked at for its first slice."""
 _SLICE_HEADER = 16
+_MORE = 64
 _I, _B = 2, 1  # slice_type, modulo 5
 _UNSURE = 255
 
@@ -35,6 +37,37 @@ def coding(record: bytes, full_range: bool | None = None) -> "tuple[Coding, Pict
     if found.reorder is None and not (found.profile or "").endswith("Baseline"):
         raise NotKnown("H.264 that does not say how its pictures are reordered")
     return Coding.of("h264", found, fields=True), Pictures(record, found.references)
+
+
+def unordered(sets: bytes) -> "tuple[Coding, Pictures]":
+    """The same where pictures have no times at which they are shown: how they are reordered then does not matter.
+
+    `sets` is a configuration record, or begins with parameter sets behind start codes (ISO/IEC 14496-10, annex B).
+    """
+    behind_codes = sets[:1] != b"\1"
+    record = _record(sets) if behind_codes else sets
+    found = avc.configuration(record)
+    if found is None or len(record) < 7 or record[5] & 31 != 1:
+        raise NotKnown("H.264 without one sequence parameter set")
+    said, kind = Coding.of("h264", found, fields=True), PicturesBehindCodes if behind_codes else Pictures
+    return said, kind(record, found.references)
+
+
+def _record(stream: bytes) -> bytes:
+    """The configuration record of the parameter sets that `stream` begins with (ISO/IEC 14496-15, 5.3.3.1.2)."""
+    sets: dict[int, list[bytes]] = {_SPS: [], _PPS: []}
+    for unit in stream.split(_CODE)[1:]:
+        kind = unit[0] & 31 if unit else 0
+        if kind in (_SLICE, _IDR):
+            break
+        if kind in sets:
+            sets[kind].append(unit.rstrip(b"\0"))
+    first = sets[_SPS][0] if sets[_SPS] else bytes(4)
+    parts = [b"\1", first[1:4], bytes((0xFF, 0xE0 | len(sets[_SPS]) & 31))]
+    parts += [len(unit).to_bytes(2, "big") + unit for unit in sets[_SPS]]
+    parts += [bytes((len(sets[_PPS]) & 255,))]
+    parts += [len(unit).to_bytes(2, "big") + unit for unit in sets[_PPS]]
+    return b"".join(parts)
 
 
 class Pictures:
@@ -80,6 +113,31 @@ class Pictures:
         if recovery or (kind == _I and bits.ue() in self._single):  # nothing before it can be needed
             return 1
         return 2 if kind == _B else 0
+
+
+class PicturesBehindCodes(Pictures):
+    """The same where start codes part the NAL units."""
+
+    def look(self, data: bytes, at: int, size: int) -> int:
+        """As in `Pictures`."""
+        have, most, recovery = at + min(len(data) - at, size), at + min(size, _MOST_HEADER), False
+        unit = data.find(_CODE, at, have) + 3
+        while unit >= 3 and unit + 1 < have:
+            kind = data[unit] & 31
+            if kind == _SLICE and (quick := _QUICK[data[unit + 1]]) != _UNSURE:
+                return 1 if recovery else quick
+            if kind == _IDR:
+                return 1
+            following = data.find(_CODE, unit, have)
+            end = have if following < 0 else following
+            if kind == _SLICE:
+                if end - unit < _SLICE_HEADER and end == have < at + size:
+                    return -min(size, unit - at + _SLICE_HEADER)
+                return self._slice(unescaped(data[unit + 1 : min(end, unit + _SLICE_HEADER)]), recovery)
+            if kind == _SEI and not recovery and (following >= 0 or have >= most):
+                recovery = _has_recovery_point(unescaped(data[unit + 1 : end]))
+            unit = following + 3
+        return 0 if have >= most else -min(most - at, max(_MORE, 4 * (have - at)))
 
 
 def _single_reference_sets(record: bytes) -> list[int]:
