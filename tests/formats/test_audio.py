@@ -15,7 +15,7 @@ from memx.engine.session import StreamOptions
 from memx.engine.streaming import Stream
 from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats import StreamingExtractionFactory
-from memx.formats.audio import AudioStreamReader
+from memx.formats.audio import AudioStreamReader, sndfile
 from memx.formats.base import BelongsTo, ReadOptions
 from memx.sources import open_source
 from tests.contract import assert_contract
@@ -350,3 +350,83 @@ def test_the_factory_gives_the_reader(files: dict[str, Path]) -> None:
 def test_soundfile_still_seeks_after_each_read() -> None:
     """The reason for ForwardFile; once soundfile does without, it can go."""
     assert "self.seek(curr + frames" in Path(soundfile.__file__).read_text()
+
+
+# FLAC in parts
+
+
+@pytest.fixture(scope="module")
+def long_flac(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some parts of 65,536 samples, with the sound before them as it is in the file."""
+    return samples.write(tmp_path_factory.mktemp("parts") / "long.flac", samples.signal(9))
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sndfile, "PART", 1 << 16)
+    monkeypatch.setattr(sndfile, "cores", lambda: 2)
+
+
+def in_a_row(path: Path, monkeypatch: pytest.MonkeyPatch, **options: int) -> Any:
+    """What one decoder gives."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sndfile, "cores", lambda: 1)
+        return read(path, ReadOptions(**options))
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize(("length", "hop"), [(2048, 2048), (2048, 500), (5000, 60_000), (100, 70_000)])
+def test_parts_are_as_the_whole(long_flac: Path, length: int, hop: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"frame_length": length, "hop_length": hop}
+    records, error = read(long_flac, ReadOptions(**options))
+    assert error is None
+    assert (records, error) == in_a_row(long_flac, monkeypatch, **options)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_every_sample_of_flac_is_decoded_once_in_parts(long_flac: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: sndfile.SndFile, known: int) -> Any:
+        raise AssertionError("a decoder went through the whole file")
+
+    monkeypatch.setattr(sndfile.SndFile, "_measure", fails)
+    assert len(of(read(long_flac)[0], "frame")) == -(-9 * 44100 // 2048)
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95, 0.999])
+def test_flac_that_is_cut_off_is_as_one_decoder_reads_it(
+    long_flac: Path, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, raw = tmp_path / "cut.flac", long_flac.read_bytes()
+    path.write_bytes(raw[: int(len(raw) * share)])
+    records, error = read(path)
+    expected, other = in_a_row(path, monkeypatch)
+    assert (records, str(error)) == (expected, str(other))
+    assert isinstance(error, TruncatedFile) or of(records, "error")
+
+
+@pytest.mark.usefixtures("in_parts")
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
+def test_flac_that_is_damaged_is_as_one_decoder_reads_it(
+    long_flac: Path, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, raw = tmp_path / "broken.flac", bytearray(long_flac.read_bytes())
+    at = int(len(raw) * share)
+    raw[at : at + 20_000] = bytes(20_000)
+    path.write_bytes(raw)
+    records, error = read(path)
+    expected, other = in_a_row(path, monkeypatch)
+    assert (records, str(error)) == (expected, str(other))
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_parts_that_do_not_fit_together_are_not_believed(long_flac: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = sndfile._PartDecoder.measure
+
+    def misled(self: Any, part: tuple[int, int, int]) -> Any:
+        begin, left, total = part
+        return measure(self, (begin + 5 if begin == 3 * (1 << 16) // 2048 * 2048 else begin, left, total))
+
+    expected = read(long_flac)
+    monkeypatch.setattr(sndfile._PartDecoder, "measure", misled)
+    assert read(long_flac) == expected

@@ -1,13 +1,16 @@
 """Sound through soundfile, which is libsndfile, for what that reads properly."""
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any, Self
 
 from memx.errors import CorruptFile
-from memx.formats.audio.framing import FrameMeter
+from memx.formats.audio.framing import FrameMeter, HopMeter
 from memx.formats.audio.libav import broken
 from memx.formats.base import ReadOptions
+from memx.formats.lane import Lane, cores
 from memx.records import Record
 
 if TYPE_CHECKING:
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 17
 """Samples read at once, of all channels together: what is worked on stays in the processor's cache."""
+PART = 1 << 19
+"""Samples of a channel that are decoded in a row, where a file is decoded in parts: some seconds."""
+_SEAM = 16
+"""Samples behind a part that must be those with which the next one begins."""
 _UNKNOWN = 1 << 62
 """libsndfile's number of samples is beyond this where a file does not say it."""
 _CODECS = {
@@ -92,15 +99,15 @@ class SndFile:
     def __init__(self, path: str, options: ReadOptions) -> None:
         import numpy as np
 
-        try:
-            self._file = _forward_file(os.fsencode(path))
-        except (OSError, RuntimeError, ValueError, TypeError) as exc:
-            raise broken("libsndfile cannot read this file", getattr(exc, "error_string", exc)) from exc
-        file = self._file
+        self._path, self._options = path, options
+        file = self._file = _opened(path)
         self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
         self.announced: int | None = file.frames if 0 <= file.frames < _UNKNOWN else None
         """How many samples of each channel the file says it has."""
         kind, full_scale = _TYPES.get(file.subtype, ("float32", 1.0))
+        self._broken: CorruptFile | None = None
+        self._position = 0
+        self._first: NDArray[Any] | None = None
         self._buffer = np.empty((max(1, BLOCK // self.channels), self.channels), kind)
         self.meter = FrameMeter(
             self.channels, self.sample_rate, options.frame_length, options.hop_length, full_scale=full_scale
@@ -137,18 +144,72 @@ class SndFile:
 
     def frames(self) -> Iterator[Record]:
         """The frames that whole blocks give. Raises CorruptFile where libsndfile cannot read on."""
-        block = self._first
-        while block.shape[1]:
-            yield from self.meter.add(block)
-            block = self._read()
+        if self._file.format == "FLAC" and cores() > 1 and (yield from self._frames_of_parts()):
+            return
+        known = self.meter.samples
+        with Lane(self._measure) as lane:
+            lane.put(known)
+            while True:
+                lane.put(known)
+                samples, energies = lane.take()
+                if not samples:
+                    return
+                yield from self.meter.join(energies, samples)
+
+    def _measure(self, known: int) -> "tuple[int, NDArray[Any]]":
+        """How many samples the next block behind the `known` ones has, and the energies of the hops it completes.
+
+        Raises CorruptFile, and once it did, always.
+        """
+        if self._broken is not None:
+            raise self._broken
+        try:
+            block = self._next()
+            while block.shape[1] and self._position <= known:
+                block = self._next()
+        except CorruptFile as exc:
+            self._broken = exc
+            raise
+        new = block[:, max(0, known - self._position + block.shape[1]) :]
+        return new.shape[1], self.meter.hops.add(new)
+
+    def _next(self) -> "NDArray[Any]":
+        block, self._first = self._read() if self._first is None else self._first, None
+        self._position += block.shape[1]
+        return block
+
+    def _frames_of_parts(self) -> Generator[Record, None, bool]:
+        """The frames of parts that two decoders read in turns; whether those were all.
+
+        They stop where a decoder fails, or where a part does not begin with the samples behind the one before:
+        what a file says of where its samples lie need not be true.
+        """
+        total, length = self.announced or 0, PART // self._options.hop_length * self._options.hop_length
+        parts = [] if not length else range(0, total, length)
+        if len(parts) < 2:
+            return False
+        with ExitStack() as stack:
+            decoders = [stack.enter_context(_PartDecoder(self._path, self._buffer, self._options)) for _ in range(2)]
+            lanes = [stack.enter_context(Lane(decoder.measure)) for decoder in decoders]
+            tasks = ((begin, min(length, total - begin), total) for begin in parts)
+            for lane, task in zip([*lanes, *lanes], tasks, strict=False):
+                lane.put(task)
+            seam: bytes | None = None
+            for lane, begin in zip(cycle(lanes), parts, strict=False):
+                try:
+                    energies, first, behind = lane.take()
+                except CorruptFile:
+                    return False
+                if seam is not None and not first.startswith(seam):
+                    return False
+                seam = behind
+                yield from self.meter.join(energies, min(length, total - begin))
+                for task in islice(tasks, 1):
+                    lane.put(task)
+        return True
 
     def _read(self) -> "NDArray[Any]":
-        """The next block, of shape (channels, samples); it is overwritten by the one behind it."""
-        try:
-            block: NDArray[Any] = self._file.read(out=self._buffer)
-        except (OSError, RuntimeError, ValueError, MemoryError) as exc:
-            raise broken("libsndfile cannot read on in this file", getattr(exc, "error_string", exc)) from exc
-        return block.T
+        return _read_into(self._file, self._buffer).T
 
     def _codec(self) -> str:
         """FFmpeg's name of the codec."""
@@ -160,6 +221,69 @@ class SndFile:
             return name
         big = file.endian == "BIG" or (file.endian == "FILE" and file.format in _BIG)
         return name + ("be" if big else "le")
+
+
+class _PartDecoder:
+    """Reads parts of a file, with a decoder of its own."""
+
+    def __init__(self, path: str, like: "NDArray[Any]", options: ReadOptions) -> None:
+        import numpy as np
+
+        self._file = _opened(path)
+        self._hops = HopMeter(like.shape[1], options.frame_length, options.hop_length)
+        self._buffer = np.empty((max(_SEAM, len(like) // 2), like.shape[1]), like.dtype)
+
+    def measure(self, part: tuple[int, int, int]) -> "tuple[NDArray[Any], bytes, bytes]":
+        """The energies of the hops of a part, the samples that it begins with and those that are behind it.
+
+        `part` is where it begins, its samples and those of the whole file. Raises CorruptFile.
+        """
+        import numpy as np
+
+        begin, left, total = part
+        behind = min(_SEAM, total - begin - left)
+        try:
+            if begin:
+                self._file.seek(begin)
+        except (OSError, RuntimeError, ValueError) as exc:
+            raise CorruptFile("libsndfile finds no way to the middle of this file") from exc
+        energies, first = [], b""
+        while left:
+            block = self._block(left)
+            first = first or block[:_SEAM].tobytes()
+            energies.append(self._hops.add(block.T))
+            left -= len(block)
+        energies.append(self._hops.finish())
+        return np.concatenate(energies, axis=2), first, self._block(behind).tobytes() if behind else b""
+
+    def _block(self, most: int) -> "NDArray[Any]":
+        block = _read_into(self._file, self._buffer[:most])
+        if len(block) < min(most, len(self._buffer)):
+            raise CorruptFile("libsndfile finds fewer samples in this file than are announced")
+        return block
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _read_into(file: Any, buffer: "NDArray[Any]") -> "NDArray[Any]":
+    """The next samples, of shape (samples, channels), in `buffer`. Raises CorruptFile."""
+    try:
+        block: NDArray[Any] = file.read(out=buffer)
+    except (OSError, RuntimeError, ValueError, MemoryError) as exc:
+        raise broken("libsndfile cannot read on in this file", getattr(exc, "error_string", exc)) from exc
+    return block
+
+
+def _opened(path: str) -> Any:
+    """Raises CorruptFile."""
+    try:
+        return _forward_file(os.fsencode(path))
+    except (OSError, RuntimeError, ValueError, TypeError) as exc:
+        raise broken("libsndfile cannot read this file", getattr(exc, "error_string", exc)) from exc
 
 
 def _forward_file(path: bytes) -> Any:
