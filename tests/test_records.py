@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.records import MAX_LINE, binary, decode, display_path, encode, encode_value, number, plain, sentence, text
+from memx.records import (
+    MAX_LINE,
+    binary,
+    decode,
+    display_path,
+    encode,
+    encode_all,
+    encode_value,
+    number,
+    plain,
+    sentence,
+    text,
+)
 
 scalars = (
     st.none()
@@ -197,3 +209,18 @@ def test_a_long_double_becomes_a_number() -> None:
 
     assert plain(np.longdouble("1.5")) == 1.5
     assert plain(np.array([np.longdouble("inf")])) == ["Infinity"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"type": "card", "value": n} for n in range(3)],
+        [{"type": "dataset", "attributes": {"a": [{"x": {}}, {"type": 1}, {"type": 2}]}}, {"type": "link"}],
+        [{"type": "element", "value": ['},{"type":']}, {"type": "element", "value": [r"},{\"type\":"]}],
+        [{"type": "element", "value": ["\ud800"]}, {"type": "element", "value": [1 << 70]}],
+        [{"type": "element", "value": ["x" * MAX_LINE]}, {"type": "end"}],
+    ],
+    ids=("plain", "the same inside", "the same in a string", "odd", "long"),
+)
+def test_together_they_are_encoded_as_alone(records: list[dict[str, Any]]) -> None:
+    assert encode_all(records) == b"".join(map(encode, records))

@@ -55,18 +55,13 @@ def _print_version() -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    from typer import TyperException
-    from typer.main import get_command
-
-    from memx.cli.app import app
+    from memx.cli import plain
     from memx.cli.lines import OutputBroke, ReaderLeft
     from memx.errors import UsageError
 
     try:
-        return get_command(app).main(argv, prog_name="memx", standalone_mode=False) or OK
-    except TyperException as exc:
-        _say(_in_one_line(exc))
-        return USAGE
+        names = plain.sources(argv)
+        return plain.stream(names) if names else _run_command(argv)
     except UsageError as exc:
         _say(exc.message)
         return USAGE
@@ -75,6 +70,20 @@ def _dispatch(argv: list[str]) -> int:
     except OutputBroke as exc:
         _say(str(exc))
         return FAILED
+
+
+def _run_command(argv: list[str]) -> int:
+    """The command as typer understands it."""
+    from typer import TyperException
+    from typer.main import get_command
+
+    from memx.cli.app import app
+
+    try:
+        return get_command(app).main(argv, prog_name="memx", standalone_mode=False) or OK
+    except TyperException as exc:
+        _say(_in_one_line(exc))
+        return USAGE
     except SystemExit:  # typer's answer to a closed pipe: nobody reads the help any more
         return OK
 

@@ -24,10 +24,12 @@ class PeakMeter:
     def start(self) -> None:
         """Begins to measure: the peak falls to what is resident now."""
         with _running.lock:
+            status = read_file("/proc/self/status")
+            mark = kilobytes(status, b"VmHWM:") or _maximum_rss()
             for meter in _running.meters:
-                meter._note()
+                meter._seen = max(meter._seen, mark)
             self.exact = _reset_high_water()
-            self._seen = self.began_at = resident()
+            self._seen = self.began_at = kilobytes(status, b"VmRSS:") or _maximum_rss()
             _running.meters.add(self)
 
     def peak(self) -> int:

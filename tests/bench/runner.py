@@ -6,6 +6,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ class Failed(Exception):
 def cost(command: Sequence[str], kind: str = "time") -> Cost:
     """One run of `command`, measured for its `time` or its `memory`. Raises Failed."""
     call = [sys.executable, "-I", "-S", METER, kind, *command]
-    done = subprocess.run(call, capture_output=True, check=False)
+    done = subprocess.run(call, capture_output=True, check=False, env=_environment())
     if done.returncode:
         raise Failed(done.stderr.decode("utf-8", "replace")[-500:])
     found = Cost(**json.loads(done.stdout))
@@ -86,6 +87,12 @@ def cost(command: Sequence[str], kind: str = "time") -> Cost:
         said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise Failed(f"{os.path.basename(command[0])} ended with {found.status}: {said[:200]}")
     return found
+
+
+def _environment() -> dict[str, str]:
+    """As where the tools are installed: what Python compiles is kept, in a place of the benchmarks' own."""
+    without = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {"PYTHONPYCACHEPREFIX": os.path.join(tempfile.gettempdir(), "memx-bench-bytecode")} | without
 
 
 def measure(row: Row, cache: Path, rounds: int = ROUNDS) -> Result:

@@ -513,3 +513,26 @@ def test_giant_is_stepped_over(tmp_path: Path) -> None:
     assert [record | {"offset": 0} for record in records] == [record | {"offset": 0} for record in small]
     assert records[-2]["fragments"] == 50
     assert records[-1]["offset"] > 100 << 30
+
+
+def test_what_was_learned_of_one_file_tells_nothing_wrong_of_the_next() -> None:
+    def smallest(signed: int, raw: bytes) -> dict[str, Any]:
+        elements = I.numbers(0x00280103, "US", "H", signed) + I.element(0x00280106, "US", raw)
+        return body(elements, IMPLICIT)[-1]
+
+    for _ in range(2):
+        assert (smallest(0, b"\xff\xff")["vr"], smallest(0, b"\xff\xff")["value"]) == ("US", [0xFFFF])
+        assert (smallest(1, b"\xff\xff")["vr"], smallest(1, b"\xff\xff")["value"]) == ("SS", [-1])
+
+
+def test_a_sequence_that_was_met_before_is_bounded_as_the_first_was() -> None:
+    inner = W.sequence(0x00081140, W.element(0x00080100, "SH", "A"))
+    outer = W.sequence(0x00081115, inner + inner)
+    assert len(body(outer)) == 5
+    overlong = bytearray(outer)
+    at = outer.rindex(b"\x08\x00\x40\x11SQ")
+    overlong[at + 8 : at + 12] = struct.pack("<L", 1000)
+    records, _ = read(file(bytes(overlong)))
+    assert [record["message"] for record in records if record["type"] == "error"] == [
+        "element 00081140 is longer than the sequence around it"
+    ]

@@ -1,12 +1,13 @@
 """The parts of a DICOM file (PS3.10 7), and which syntax each is written in."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import StreamReader
 from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, Syntax, guess
 from memx.formats.dicom.tokenizer import Tokenizer
-from memx.records import Record
+from memx.records import Record, encode_all
 from memx.sources import Cursor, InflatedSource, Origin, Source
 
 _PREAMBLE, _PREFIX = 128, b"DICM"
@@ -23,18 +24,28 @@ class DicomStreamReader(StreamReader):
     format = "dicom"
 
     def records(self) -> Iterator[Record]:
+        return chain.from_iterable(self._batches())
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        for batch in self._batches():
+            if batch[0]["type"] == "error":
+                yield from batch
+            else:
+                yield encode_all(batch)
+
+    def _batches(self) -> Iterator[list[Record]]:
         cursor = Cursor(self.source)
         if cursor.ensure(_PREAMBLE + 4) and cursor.buffer[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
             cursor.skip(_PREAMBLE + 4)
         meta = self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0002))
-        yield from meta.records()
+        yield from meta.batches()
         command = self._part(cursor, Syntax(implicit=not _has_vr(cursor), group=0x0000))
-        yield from command.records()
+        yield from command.batches()
         inflated = InflatedSource(_Rest(cursor), "deflate") if meta.transfer_syntax in DEFLATED else None
         if inflated is not None:
             cursor = Cursor(inflated)
         body = self._part(cursor, guess(_peek(cursor, 6), meta.transfer_syntax))
-        yield from body.records()
+        yield from body.batches()
         if inflated is not None and inflated.ended_early:
             raise TruncatedFile("the deflated data set ends early", offset=cursor.tell())
         if not (meta.begun or command.begun or body.begun):

@@ -1,10 +1,11 @@
 """How the header of a data element is written: explicit or implicit VR, little or big endian (PS3.5 7.1, 10).
 
-A `Syntax` also remembers each kind of header that it met: most elements of a file are told by one look-up.
+What it met of headers is remembered, from file to file: most elements are told by one look-up.
 """
 
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 from memx.formats.dicom import dictionary
@@ -40,6 +41,12 @@ Known = tuple[str, str, str | None, Convert, Callable[[bytes, int], tuple[Any, .
 """Tag, VR, keyword, converter, and how to read the length: its unpacker, where it is, where the value begins."""
 
 
+@cache
+def _headers(implicit: bool, order: str, group: int | None) -> dict[bytes, Known]:
+    """The headers that were met in one way of writing: what they mean depends on nothing else."""
+    return {}
+
+
 class Header(NamedTuple):
     """A data element, without its value. `vr` is None where the header has none; `size` is in bytes."""
 
@@ -63,7 +70,7 @@ class Syntax:
         self.order = order
         self.group = group
         self.key = 4 if implicit else 6
-        self.known: dict[bytes, Known] = {}
+        self.known = _headers(implicit, order, group)
         self._tag = struct.Struct(f"{order}HH").unpack_from
         self._u16 = struct.Struct(f"{order}H").unpack_from
         self._u32 = struct.Struct(f"{order}L").unpack_from
@@ -102,15 +109,17 @@ class Syntax:
         return Header(tag, vr, self._u32(buffer, at + 8)[0], 12)
 
     def learn(self, tag: int, key: bytes, size: int, vr: str) -> None:
-        """Remembers the header of `tag` that begins with `key`, if elements like it need no thought."""
+        """Remembers the header of `tag` that begins with `key`, if elements like it mean the same in every file."""
         group = tag >> 16
-        if tag in _TELLING or vr == "SQ" or group == 0xFFFE or self.group not in (None, group):
+        if tag in _TELLING or vr == "UN" or group == 0xFFFE or self.group not in (None, group):
             return
         if group & 1 and (self.implicit or tag & 0xFFFF < 0x100):  # private: its block tells
             return
+        entry = dictionary.entry(tag)
+        if self.implicit and (vr == "SQ" or entry is None or entry[0] != vr):  # what stands around it told
+            return
         if len(self.known) >= _MOST_KNOWN:
             self.known.clear()
-        entry = dictionary.entry(tag)
         read, at = (self._u32, size - 4) if self.implicit or size == 12 else (self._u16, 6)
         self.known[key] = (f"{tag:08X}", vr, entry and entry[1], converter(vr, self.order), read, at, size)
 

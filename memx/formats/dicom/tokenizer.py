@@ -22,6 +22,7 @@ from memx.formats.dicom.syntax import (
     TRANSFER_SYNTAX,
     UNDEFINED,
     Header,
+    Known,
     Syntax,
 )
 from memx.formats.dicom.values import converter
@@ -33,6 +34,8 @@ MAX_DEPTH = 256
 MAX_PADDING = 1 << 20
 """Zero bytes behind the last element that are still taken for padding."""
 _BLOCK, _BLOCK_AFTER_SKIP = 1 << 16, 1 << 12
+_BATCH, _STRETCH = 128, 1 << 14
+"""Elements of a batch, and the bytes in which the hot loop adds more to it than that."""
 _MOST_CREATORS, _LONGEST_CREATOR = 1024, 64
 
 
@@ -82,12 +85,13 @@ class Tokenizer:
     """The records of one data set, from where `cursor` stands to its end.
 
     With `syntax.group` the data set ends before the first element of another group. Values longer than
-    `most` bytes are stepped over. Nothing is kept but the open sequences, at most `MAX_DEPTH`.
+    `most` bytes are stepped over. Nothing is kept but the open sequences, at most `MAX_DEPTH`, and a batch.
     """
 
     def __init__(self, cursor: Cursor, syntax: Syntax, most: int) -> None:
         self._cursor = cursor
         self._most = most
+        self._may_wait = cursor.source.local_path() is None
         self.begun = False
         """Whether there was an element."""
         self.transfer_syntax: str | None = None
@@ -96,61 +100,80 @@ class Tokenizer:
         self._debts: list[Record | MemxError | tuple[int, str]] = []
         """What is due when the record was given: a fault, an error to raise, bytes to step over and their name."""
 
-    def records(self) -> Iterator[Record]:
-        """An `element` for every element, sequences before what they hold.
+    def batches(self) -> Iterator[list[Record]]:
+        """An `element` for every element, sequences before what they hold; a fault is a batch of its own.
 
-        Raises CorruptFile, TruncatedFile or OverLimit where it cannot go on; what it can step around is an
+        What was read is given before anything is raised, or, where the source `may_wait`, before it is asked for
+        more. Raises CorruptFile, TruncatedFile or OverLimit where it cannot go on; what it can step around is an
         `error` record.
         """
-        cursor, stack, most = self._cursor, self._stack, self._most
-        while stack:
-            level = stack[-1]
-            if isinstance(level, Level):
-                # the hot loop: plain elements that lie whole in the buffer
-                buffer, index, start = cursor.buffer, cursor.index, cursor.start
-                known, key, parent, decode = level.syntax.known, level.syntax.key, level.parent, level.decode
-                stop = min(len(buffer), level.end - start)
-                while entry := known.get(buffer[index : index + key]):
-                    name, vr, keyword, convert, unpack, at, size = entry
-                    value_at = index + size
-                    if value_at > stop:
-                        break
-                    length = unpack(buffer, index + at)[0]
-                    index = value_at + length
-                    if index > stop or length > most:
-                        break
-                    record = {
-                        "type": "element",
-                        "tag": name,
-                        "vr": vr,
-                        "keyword": keyword,
-                        "offset": start + value_at,
-                        "length": length,
-                    }
-                    if parent:
-                        record["parent"] = parent
-                    raw = buffer[value_at:index]
-                    value = convert(raw, decode) if length else []
-                    if value is None:
-                        record |= binary(raw)
-                    else:
-                        record["value"] = value
-                    cursor.index = index
-                    yield record
-            token = self._step()
-            if token is not None:
-                yield token
-            if self._debts:
-                yield from self._settle()
+        cursor = self._cursor
+        batch: list[Record] = []
+        try:
+            while self._stack:
+                level = self._stack[-1]
+                if type(level) is Level and cursor.start + cursor.index < level.end:
+                    self._plain(level, batch)
+                if batch and (self._may_wait or len(batch) >= _BATCH):
+                    full, batch = batch, []
+                    yield full
+                token = self._step()
+                if token is not None:
+                    batch.append(token)
+                if self._debts:
+                    if batch:
+                        full, batch = batch, []
+                        yield full
+                    yield from self._settle()
+        except BaseException:
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch
+
+    def _plain(self, level: Level, batch: list[Record]) -> None:
+        """The hot loop: adds the plain elements that lie whole in the buffer."""
+        cursor, most = self._cursor, self._most
+        buffer, index, start = cursor.buffer, cursor.index, cursor.start
+        known, key, parent, decode = level.syntax.known, level.syntax.key, level.parent, level.decode
+        stop = min(len(buffer), level.end - start, index + _STRETCH)
+        while entry := known.get(buffer[index : index + key]):
+            name, vr, keyword, convert, unpack, at, size = entry
+            value_at = index + size
+            if value_at > stop or vr == "SQ":
+                break
+            length = unpack(buffer, index + at)[0]
+            behind = value_at + length
+            if behind > stop or length > most:
+                break
+            record: Record = {
+                "type": "element",
+                "tag": name,
+                "vr": vr,
+                "keyword": keyword,
+                "offset": start + value_at,
+                "length": length,
+            }
+            if parent:
+                record["parent"] = parent
+            raw = buffer[value_at:behind]
+            value = convert(raw, decode) if length else []
+            if value is None:
+                record |= binary(raw)
+            else:
+                record["value"] = value
+            batch.append(record)
+            cursor.index = index = behind
 
     def _step(self) -> Record | None:
         """One header of any kind; the record that it gives, if it gives one."""
         cursor = self._cursor
         top = self._stack[-1]
-        if cursor.tell() >= top.end:
+        if cursor.start + cursor.index >= top.end:
             self._stack.pop()
             return None
-        if not cursor.ensure(8):
+        if len(cursor.buffer) - cursor.index < 8 and not cursor.ensure(8):
             self._finish()
             return None
         cursor.block = _BLOCK
@@ -190,11 +213,14 @@ class Tokenizer:
         if syntax.implicit or not cursor.ensure(6):
             return syntax
         field = cursor.buffer[cursor.index + 4 : cursor.index + 6]
-        return syntax if all(0x40 < letter < 0x5B for letter in field) else syntax.implicit_form()
+        return syntax if field.isalpha() and field.isupper() else syntax.implicit_form()
 
     def _element(self, level: Level) -> Record | None:
         """The data element or delimiter that stands here."""
         cursor = self._cursor
+        known = level.syntax.known.get(cursor.buffer[cursor.index : cursor.index + level.syntax.key])
+        if known is not None and known[1] == "SQ" and cursor.ensure(known[-1]):
+            return self._known_sequence(level, known)
         tag = level.syntax.tag(cursor.buffer, cursor.index)
         if tag in DELIMITERS:
             self._delimiter(level, tag)
@@ -283,6 +309,8 @@ class Tokenizer:
         cursor, length, here = self._cursor, header.length, self._cursor.tell()
         self.begun = True
         entry = dictionary.entry(header.tag)
+        if vr == "SQ":
+            return self._sequence(level, f"{header.tag:08X}", entry and entry[1], length)
         record: Record = {
             "type": "element",
             "tag": f"{header.tag:08X}",
@@ -294,12 +322,9 @@ class Tokenizer:
         if level.parent:
             record["parent"] = level.parent
         if length != UNDEFINED and here + length > level.bound:
-            self._complain(f"element {record['tag']} is longer than the sequence around it", here)
-            if vr != "SQ":
-                self._skip_to(level.bound)
-                return record | {"bulk": True}
-        if vr == "SQ":
-            return self._open_sequence(level, record, length)
+            self._overlong(record["tag"], here)
+            self._skip_to(level.bound)
+            return record | {"bulk": True}
         if length == UNDEFINED:
             return record | self._fragments(level, record["tag"])
         if length > self._most or header.tag in PIXEL_DATA:
@@ -334,15 +359,37 @@ class Tokenizer:
                 del level.creators[next(iter(level.creators))]
             level.creators[tag] = first[: _LONGEST_CREATOR + 1]
 
-    def _open_sequence(self, level: Level, record: Record, length: int) -> Record:
+    def _known_sequence(self, level: Level, known: Known) -> Record:
+        """The record of a sequence whose header was met before; it is opened."""
+        name, _, keyword, _, unpack, at, size = known
+        cursor = self._cursor
+        length = unpack(cursor.buffer, cursor.index + at)[0]
+        cursor.index += size
+        self.begun = True
+        return self._sequence(level, name, keyword, length)
+
+    def _sequence(self, level: Level, tag: str, keyword: str | None, length: int) -> Record:
+        """The record of a sequence that begins here; it is opened."""
         here = self._cursor.tell()
+        record: Record = {
+            "type": "element",
+            "tag": tag,
+            "vr": "SQ",
+            "keyword": keyword,
+            "offset": here,
+            "length": None if length == UNDEFINED else length,
+        }
+        if level.parent:
+            record["parent"] = level.parent
+        if length != UNDEFINED and here + length > level.bound:
+            self._overlong(tag, here)
         if not length or self._follows(level, SEQUENCE_END):
             record["value"] = []
         if not length:
             return record
         if len(self._stack) > 2 * MAX_DEPTH:
             self._debts.append(OverLimit(f"sequences are nested more than {MAX_DEPTH} deep", offset=here))
-        path = f"{level.parent}.{record['tag']}" if level.parent else record["tag"]
+        path = f"{level.parent}.{tag}" if level.parent else tag
         self._stack.append(Run(level, path, here, record["length"]))
         return record
 
@@ -358,20 +405,23 @@ class Tokenizer:
                 self._debts.append(type(broken)(message, offset=broken.offset))
         return {"fragments": count, "bulk": True}
 
+    def _overlong(self, tag: str, here: int) -> None:
+        self._complain(f"element {tag} is longer than the sequence around it", here)
+
     def _complain(self, message: str, offset: int | None) -> None:
         self._debts.append(fault(CorruptFile.code, message, offset))
 
     def _skip_to(self, end: float) -> None:
         self._debts.append((int(end) - self._cursor.tell(), "a sequence"))
 
-    def _settle(self) -> Iterator[Record]:
+    def _settle(self) -> Iterator[list[Record]]:
         """Pays what is due; see `_debts`."""
         debts, self._debts = self._debts, []
         for debt in debts:
             if isinstance(debt, MemxError):
                 raise debt
             if isinstance(debt, dict):
-                yield debt
+                yield [debt]
             else:
                 self._skip(*debt)
 

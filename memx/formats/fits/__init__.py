@@ -5,6 +5,7 @@ from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import StreamReader, fault
+from memx.formats.batches import in_blocks
 from memx.formats.fits.cards import CARD
 from memx.formats.fits.hdu import Structure
 from memx.formats.fits.header import BLOCK, Header, begins_header
@@ -52,6 +53,9 @@ class FitsStreamReader(StreamReader):
             index += 1
         if isinstance(source, InflatedSource) and source.ended_early:
             raise TruncatedFile("the compressed data ends before its end mark", offset=self.source.tell())
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        return self.records() if self.source.local_path() is None else in_blocks(self.records(), CARD)
 
     def _hdu(self, header: Header) -> Iterator[Record]:
         """The `hdu` record of `header`, with what is wrong with it before; then its data are behind."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from memx.errors import MemxError
@@ -33,6 +34,13 @@ def begins_header(block: bytes) -> bool:
     return _FIRST_CARD.match(block) is not None
 
 
+@lru_cache(maxsize=1024)
+def _parsed(image: str) -> tuple[str, Any, str, bool]:
+    """The card of `image`, and whether it is STRUCTURAL; the HDUs of a file have most cards in common."""
+    keyword, value, comment = parse_card(image)
+    return keyword, value, comment, keyword.rstrip(_DIGITS) in STRUCTURAL
+
+
 class Header:
     """The header that `block`, just read from `source`, begins; `cards` reads on to its end.
 
@@ -55,9 +63,10 @@ class Header:
         self._room = MAX_LINE
 
     def cards(self) -> Iterator[Record]:
-        """The `card` records; a card is given as soon as it is known that no CONTINUE follows."""
+        """The `card` records; a card is given as soon as it is known that no CONTINUE follows. The hot loop."""
         index, limit = self.index, self._limit
         held: Record | None = None
+        telling = False
         long: LongString | None = None
         image, begun = "", 0
         for offset, block in self._blocks():
@@ -72,12 +81,13 @@ class Header:
                     self.ended = is_end(image)
                     card = not self.ended and image not in _BLANK
                 if held is not None:
-                    yield self._known(held, long, begun)
+                    yield self._known(held, long, begun) if telling or long else held
                     held = long = None
                 if card:
-                    keyword, value, comment = parse_card(image)
+                    keyword, value, comment, structural = _parsed(image)
+                    value = [*value] if type(value) is list else value  # the record is its taker's
                     held = {"type": "card", "hdu": index, "keyword": keyword, "value": value, "comment": comment}
-                    begun = offset + at
+                    begun, telling = offset + at, structural or limit < CARD
                 elif self.ended:
                     return
         # a string that the end of the file cut off would be taken for the whole
