@@ -82,5 +82,5 @@ def stream(
         timeout=timeout,
     )
     to = OutputOptions(file=output, table=table, color=not no_color, sources=source)
-    complete = emit([Stream(name, wanted) for name in source], to)
+    complete = emit((Stream(name, wanted) for name in source), to)
     return 0 if complete else 1
