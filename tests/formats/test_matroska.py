@@ -208,6 +208,25 @@ def test_the_core_of_dts_says_what_it_is(header: str, size: int, said: tuple[obj
             dts.coding(*odd)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", [0xB5, 0x4489, 0x23314F, 0x7675])
+def test_numbers_that_are_none_are_for_ffmpeg(name: int, value: float, tmp_path: Path) -> None:
+    number = samples.element(name, value)
+    sound = samples.element(0xE1, samples.element(0x9F, 1), number if name == 0xB5 else b"")
+    track = samples.video_track(1, number if name == 0x23314F else b"", *_rolled(number if name == 0x7675 else b""))
+    info = samples.info(number, duration=None) if name == 0x4489 else samples.info()
+    blocks = samples.cluster(0, *samples.pictures(0, 3))
+    path = tmp_path / "odd.mkv"
+    tracks = samples.element(samples.TRACKS, track, samples.sound_track(2, sound))
+    path.write_bytes(samples.segment(info, tracks, blocks))
+    with pytest.raises(BelongsTo, match="video"):
+        read(path)
+
+
+def _rolled(number: bytes) -> list[bytes]:
+    return [samples.element(0xE0, samples.element(0x7670, number))] if number else []
+
+
 def test_long_tags_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "long.mkv"
     tags = samples.element(samples.TAGS, samples.tag(b"", samples.simple_tag("LYRICS", "x" * 70000)))

@@ -1,5 +1,6 @@
 """EBML, RFC 8794: identifiers, sizes, and elements read by a schema, bounds-checked."""
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -157,6 +158,8 @@ def _float(data: bytes, found: Element) -> float | None:
     if len(data) not in (0, 4, 8):
         raise CorruptFile(f"the number 0x{found.id:X} at {found.at} has {len(data)} bytes", offset=found.at)
     value: float = struct.unpack(">f" if len(data) == 4 else ">d", data)[0] if data else 0.0
+    if not math.isfinite(value):
+        raise NotKnown(f"the number 0x{found.id:X}, which is no number")
     return value if data else None
 
 

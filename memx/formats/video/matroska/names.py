@@ -147,6 +147,8 @@ def _video_for_windows(private: bytes, entry: dict[str, Any], first: First) -> t
 def _sound(name: str, private: bytes, entry: dict[str, Any], first: First) -> tuple[Look | None, bool, Made]:
     said = entry.get("audio", {})
     rate = said.get("output_rate") or said.get("rate") or 8000.0
+    if not 0 < rate < 1 << 31:
+        raise NotKnown("sound of an odd rate")
     channels = 1 if said.get("channels") is None else said["channels"]
     if name == "aac":
         return None, False, Made(sound.aac(private), False, 1)
