@@ -6,9 +6,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from memx.engine.asking import Librarian
 from memx.engine.budget import available_memory
 from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.process import PeakMeter, bytes_read_by_process
@@ -88,6 +89,7 @@ class Session:
         self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
+        self._librarian: Librarian | None = None
         self._named = False
         self._count = 0
         self._fault: Record | None = None
@@ -128,6 +130,8 @@ class Session:
         finally:
             if self._reader is not None:
                 self._reader.close()
+            if self._librarian is not None:
+                self._librarian.close()
         if not self._named:
             yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
         if self._fault is not None:
@@ -135,6 +139,8 @@ class Session:
             yield self._stamp(self._fault)
         # a library reads by itself: then only the kernel knows how much
         metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
+        if self._librarian is not None and self._librarian.asked:
+            metrics["asked_library"] = self._librarian.asked
         yield self._stamp(end_record(self._source.path, self._status, self._reason, self._count, metrics))
 
     def _read(self, *, blocks: bool) -> Iterator[Record | bytes]:
@@ -143,6 +149,8 @@ class Session:
             if not self.plan.read_ahead:
                 self._source.forgo_read_ahead()
         options = self._options.for_reader(self.plan, self._memory)
+        self._librarian = Librarian(self._source.local_path(), options, self._options.max_memory)
+        options = replace(options, ask_library=self._librarian)
         self._reader, added = open_reader(
             self._source, self._row, options, libraries=self._isolated, handed_on=self._is_of
         )

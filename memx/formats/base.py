@@ -34,6 +34,9 @@ class ReadOptions:
     hop_length: int = 2048
     format: str | None = None
     """The format that the user says it is; a reader then never hands the file on."""
+    ask_library: Callable[[str, str, dict[str, Any]], list[Record]] | None = None
+    """Asks the reader of a row of `FALLBACKS` (its key) for what has a construct (in words) that the reader does not
+    know: what its `answer` to the question gives. None: nobody is there to be asked."""
     chunks: bool = False
     """Whether each chunk of a chunked data set gets a record."""
     summary: bool = False
@@ -100,6 +103,10 @@ class StreamReader(ABC):
     def blocks(self) -> Iterator[Record | bytes]:
         """The same records, some as blocks of whole lines of JSON: for readers that have a faster way to them."""
         return self.records()
+
+    def answer(self, question: dict[str, Any]) -> list[Record]:
+        """The records of one thing that another reader of the format does not know; for readers of libraries."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Lets go of what `open` took, and of the source where the reader owns it. Closing twice is no error."""

@@ -184,9 +184,7 @@ def build_filtered_heap(folder: Path) -> Path:
 
     h5py has no way to ask for these filters, so libhdf5 itself is asked.
     """
-    library = ctypes.CDLL(
-        next(line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libhdf5-" in line)
-    )
+    library = ctypes.CDLL(str(next(Path(h5py.__file__).parents[1].glob("h5py.libs/libhdf5-*"))))
     library.H5Pset_link_phase_change.argtypes = [ctypes.c_int64, ctypes.c_uint, ctypes.c_uint]
     library.H5Pset_deflate.argtypes = [ctypes.c_int64, ctypes.c_uint]
     library.H5Pset_fletcher32.argtypes = [ctypes.c_int64]

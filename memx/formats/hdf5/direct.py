@@ -10,6 +10,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
+from memx.formats.hdf5.unknown import asked_for_attributes, settled
 from memx.records import Record, text
 
 DEPTH_MOST = 1000
@@ -59,6 +60,8 @@ class HDF5StreamReader(StreamReader):
     def _walk(self) -> Iterator[Record]:
         root = self._file.root
         self._seen[root] = "/"
+        if not self._file.superblock.sound:
+            yield fault(CorruptFile.code, "the superblock contradicts its checksum", self._file.space.base)
         yield from self._group("/", self._file.header(root))
         while self._levels:
             try:
@@ -98,7 +101,12 @@ class HDF5StreamReader(StreamReader):
             if self._file.references(header) > 1:
                 self._seen[link.address] = path
         except (MemxError, *FAULTS) as exc:
-            return [broken(f"the object {path}", exc)]
+            told = settled(self._file, self.options, exc, path, link.address)
+            if told[0]["type"] == "group":
+                told.append(broken(f"the list of members of {path}", exc))
+            if told[0]["type"] != "error":
+                self._seen[link.address] = path
+            return told
         if kind != "group":
             return self._with_attributes(kind, path, header)
         if len(self._levels) >= DEPTH_MOST:
@@ -134,8 +142,10 @@ class HDF5StreamReader(StreamReader):
             elif kind == "datatype":
                 record |= self._file.datatype_fields(header)
         except (MemxError, *FAULTS) as exc:
-            return [broken(f"the object {path}", exc)]
+            return settled(self._file, self.options, exc, path, header.address)
         attributes, faults = self._attributes.fields(header, path)
+        if faults and (told := asked_for_attributes(self.options, faults, path, header.address)):
+            return told
         record["address"] = header.address
         record |= attributes
         if self.options.chunks and record.get("chunks"):

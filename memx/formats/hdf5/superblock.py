@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from memx.errors import CorruptFile, UnsupportedSource
+from memx.formats.hdf5.checksums import sound
 from memx.formats.hdf5.space import AddressSpace
 from memx.formats.signatures import HDF5_SIGNATURE
 from memx.sources import Source
@@ -23,6 +24,8 @@ class Superblock:
     extension: int | None
     """The address of the superblock extension's object header."""
     driver_info: int | None
+    sound: bool
+    """Whether it agrees with its checksum; versions 0 and 1 have none."""
     consistency: int
     """File consistency flags; bit 0: open for writing, bit 2: for single writer, multiple readers."""
 
@@ -75,6 +78,7 @@ def _old(source: Source, at: int, data: bytes) -> Superblock:
         root=root,
         extension=None,
         driver_info=None if driver == space.undefined else driver,
+        sound=True,
         consistency=int.from_bytes(data[20:24], "little"),
     )
 
@@ -93,6 +97,7 @@ def _new(source: Source, at: int, data: bytes) -> Superblock:
         root=root,
         extension=None if extension == space.undefined else extension,
         driver_info=None,
+        sound=sound(data[: 16 + 4 * width]),
         consistency=data[11],
     )
 

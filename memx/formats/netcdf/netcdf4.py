@@ -6,13 +6,14 @@ netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-from memx.errors import CorruptFile, MemxError
+from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
 from memx.formats.hdf5.direct import open_file, raise_if_short
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, broken
+from memx.formats.hdf5.unknown import from_library
 from memx.formats.netcdf.dimensions import Dimensions
 from memx.formats.netcdf.tree import Event, Tree
 from memx.records import Record
@@ -128,13 +129,13 @@ class NetCDF4StreamReader(StreamReader):
         marks = self._dimensions.marks(event)
         if marks.is_scale and marks.is_dimension_only:
             return None
-        datatype, committed = self._file.datatype(header)
+        stored = self._stored(event, header)
         dimensions = self._dimensions.of_variable(event, marks)
         extents = self._dimensions.extents(event)
         record: Record = {
             "type": "variable",
             "path": event.path[: -len(event.name)] + event.name.removeprefix(_RENAMED),
-            "dtype": datatype.name,
+            "dtype": stored.pop("dtype"),
             "dimensions": [dimension and dimension.name for dimension in dimensions],
             "dimension_paths": [dimension and dimension.path for dimension in dimensions],
             # a variable is as long as its dimensions are, written so far or not
@@ -143,13 +144,23 @@ class NetCDF4StreamReader(StreamReader):
                 for dimension, (extent, _) in zip(dimensions, extents, strict=True)
             ],
         }
-        stored = self._file.dataset_fields(header, self._attributes)
-        for field in ("shape", "dtype"):
-            del stored[field]
-        record |= stored
-        if datatype.kind in _KINDS and committed is not None:
-            record["user_type"] = self._types.get(committed)
-        return record
+        del stored["shape"]
+        return record | stored | self._user_type(header)
+
+    def _stored(self, event: Event, header: ObjectHeader) -> dict[str, Any]:
+        """Type and storage of a dataset, asked of the library where they hold what memx does not know."""
+        try:
+            return self._file.dataset_fields(header, self._attributes)
+        except UnsupportedSource as exc:
+            told = from_library(self._file, self.options, exc, event.path, header.address)[0]
+            return {key: value for key, value in told.items() if key not in ("type", "path", "attributes", "address")}
+
+    def _user_type(self, header: ObjectHeader) -> dict[str, Any]:
+        try:
+            datatype, committed = self._file.datatype(header)
+        except UnsupportedSource:
+            return {}
+        return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
 
     def _type(self, event: Event, header: ObjectHeader) -> Record:
         """The `type` record of a user-defined type.

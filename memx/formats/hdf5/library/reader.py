@@ -98,6 +98,24 @@ class HDF5StreamReader(StreamReader):
             else:
                 yield from self._member(link)
 
+    def answer(self, question: dict[str, Any]) -> list[Record]:
+        """The record of the object at `path`, if its header lies at `address`, and errors of its attributes."""
+        path: str = question["path"]
+        try:
+            thing = open_object(self._file, path.encode("utf-8"))
+            address, _ = identity(thing)
+        except LIBRARY_ERRORS:
+            return []
+        if address != question["address"]:
+            return []
+        if isinstance(thing, h5g.GroupID):
+            told = self._with_attributes({"type": "group", "path": path}, thing, lambda _group: {}, address)
+        elif isinstance(thing, h5d.DatasetID):
+            told = self._with_attributes({"type": "dataset", "path": path}, thing, self._dataset_fields, address)
+        else:
+            told = self._with_attributes({"type": "datatype", "path": path}, thing, _datatype_fields, address)
+        return list(told)
+
     def _leave(self) -> None:
         """Back to the group above."""
         del self._depths[self._levels.pop().address]
