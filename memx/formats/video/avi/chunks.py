@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 from memx.sources import Source
 
-HEAD = 16
-"""Bytes that hold the header of a chunk, and the first of what is in it."""
+HEAD = 9
+"""Bytes that hold the header of a chunk, and what makes the length of the one before even."""
+BEGIN = 6
+"""Bytes of a picture that tell its kind, for most."""
 _MOST_STEP = 1 << 12
 _DENSE, _SPARSE = 16, 32
 """Of so many bytes one is read, at most and at least, where chunks are far enough apart."""
@@ -25,14 +27,18 @@ A plain tuple, since there may be hundreds of thousands.
 
 
 class Chunks:
-    """The chunks of `count` streams, from `start` on, in lists or not, up to the end of the file."""
+    """The chunks of `count` streams, from `start` on, in lists or not, up to the end of the file.
 
-    def __init__(self, source: Source, start: int, limit: int, count: int) -> None:
+    With `begin` so many bytes of each are read with its header.
+    """
+
+    def __init__(self, source: Source, start: int, limit: int, count: int, begin: int = BEGIN) -> None:
         self._source = source
         self._size = source.size or 0
         self._limit = limit
         self._position = start
         self._count = count
+        self._least = HEAD + begin
         self._data = b""
         self._start = 0
         self._step = _MOST_STEP
@@ -40,6 +46,8 @@ class Chunks:
         self._scan, self._scan_start = b"", 0
         self._kinds: dict[int, bytes] = {}
         self._in_a_row: dict[int, int] = {}
+        self._usual: dict[bytes, int] = {}
+        """Kinds that chunks have been for long, and the streams that they are of."""
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
         """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
@@ -54,14 +62,24 @@ class Chunks:
         return self._source.read_at(payload + at, length)
 
     def __iter__(self) -> Iterator[Chunk]:
-        at, sure, count, kinds = self._position, True, self._count, self._kinds
+        """Every chunk; the hot loop as long as they are of the usual kinds."""
+        at, sure, count, kinds, usual = self._position, True, self._count, self._kinds, self._usual
+        data, start = self._data, self._start
         while at + 8 <= self._size:
-            i = at - self._start
-            if i < 0 or i + 8 > len(self._data):
-                self._load(at)
+            i = at - start
+            if i < 0 or i + 8 > len(data):
+                data, start = self._load(at), at
                 i = 0
-            data = self._data
-            kind, size = data[i : i + 4], int.from_bytes(data[i + 4 : i + 8], "little")
+            kind = data[i : i + 4]
+            if not data[i] and data[i + 1 : i + 5] in usual and len(data) >= i + 9:
+                at, i = at + 1, i + 1  # the byte that makes an odd length even
+                kind = data[i : i + 4]
+            size = int.from_bytes(data[i + 4 : i + 8], "little")
+            if kind in usual and at + 7 + size <= self._limit:
+                sure = True
+                yield usual[kind], size, at + 8, data, i + 8
+                at += 8 + size
+                continue
             number = (kind[0] - 48) * 10 + kind[1] - 48 if 48 <= kind[0] < 58 and 48 <= kind[1] < 58 else -1
             if 0 <= number < count and kind[2] < 128 and kind[3] < 128 and at + 7 + size <= self._limit:
                 suffix = kind[2:]
@@ -76,7 +94,7 @@ class Chunks:
                 else:
                     at, sure = self._resume(at + 1), False
                     continue
-            elif kind == b"LIST" or (kind == b"RIFF" and data[i + 8 : i + 12] == b"AVIX"):
+            elif kind == b"LIST" or (kind == b"RIFF" and self._source.read_at(at + 8, 4) == b"AVIX"):
                 at += 12
             elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= self._limit:
                 at += 8 + size
@@ -93,20 +111,24 @@ class Chunks:
     def _note(self, number: int, suffix: bytes) -> None:
         if self._kinds.get(number) == suffix:
             self._in_a_row[number] = self._in_a_row.get(number, 0) + 1
+            if self._in_a_row[number] >= _SURE:
+                self._usual[b"%02d" % number + suffix] = number
         else:
+            self._usual.pop(b"%02d" % number + self._kinds.get(number, b""), None)
             self._kinds[number], self._in_a_row[number] = suffix, 0
 
-    def _load(self, at: int) -> None:
+    def _load(self, at: int) -> bytes:
         """Reads a step at `at`: less where much of what was passed was read. Behind the end there are noughts."""
         passed, read = at - self._position, self._source.bytes_read - self._read_before
         if read * _DENSE > passed:
-            self._step = max(HEAD, self._step // 2)
+            self._step = max(self._least, self._step // 2)
         elif read * _SPARSE < passed:
             self._step = min(_MOST_STEP, self._step * 2)
         data = self._source.read_at(at, self._step)
-        if at + len(data) >= self._size or len(data) < HEAD:
-            data += bytes(HEAD)
+        if at + len(data) >= self._size or len(data) < self._least:
+            data += bytes(self._least)
         self._data, self._start = data, at
+        return data
 
     def _resume(self, at: int) -> int:
         """Where something that looks like the header of a chunk begins, from `at` on."""

@@ -1,6 +1,7 @@
 """Packets from chunks: what FFmpeg's demuxer and parsers make of each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from memx.formats.video.assembly import LINE_END, line_begin, packet_line
 from memx.formats.video.avi.apart import Apart
@@ -10,6 +11,25 @@ from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.packets import BIDIRECTIONAL, KEY
+
+_MOST_SIZES = 1 << 10
+
+Pace = tuple[
+    str,
+    int,
+    int,
+    Callable[[int], tuple[int | str, int]],
+    bool,
+    Callable[[bytes, int, int], int] | None,
+    KeyFrames | None,
+    bool,
+]
+"""How the packets of a stream go on, once FFmpeg would have described its streams.
+
+How their lines begin; the largest that is not parted; bytes of a unit of time; by their size what they last, and how
+far they lead; whether they are shown in the order of decoding; what looks at them, or else the index that knows key
+frames; and whether all are key frames.
+"""
 
 
 class Demuxer:
@@ -47,45 +67,37 @@ class Demuxer:
         """
         yield from map(packet_line, self._rest)
         streams, file_size = self._streams, self._size
-        plain = {stream.index: self._is_plain(stream) for stream in streams}
-        begins = [line_begin(stream.index) for stream in streams]
-        shown = [stream.seen.clock.in_order for stream in streams]  # else FFmpeg does not say when
-        steps: dict[int, dict[int, int]] = {stream.index: {} for stream in streams}
+        paces = [self._pace(stream) for stream in streams]
         for chunk in self._left:
             index, size, begin, data, at = chunk
-            stream = streams[index]
+            stream, pace = streams[index], paces[index]
             if begin + size > file_size:
                 self._rest = self._of_chunk(chunk)
                 return
-            if not plain[index] or not 0 < size <= stream.most:
+            if pace is None or not 0 < size <= pace[1]:
                 yield from map(packet_line, self._of_chunk(chunk))
                 continue
-            counter, key = stream.counter, True
-            time = stream.offset // counter.sample_size if counter.sample_size else stream.offset
-            if stream.frames is not None:
-                if not stream.frames.take_whole(size, time, begin, data[at : at + 4]):
-                    yield from map(packet_line, self._of_chunk(chunk))
-                    continue
-            elif stream.look is not None:
-                said = stream.look(data, at, size)
+            line, _, unit, step_of, shown, look, keys, key = pace
+            time = stream.offset // unit
+            if look is not None:
+                said = look(data, at, size)
                 if said < 0:
                     said = self._look(stream, chunk, size)
-                if said == BIDIRECTIONAL and stream.seen.clock.in_order:
-                    plain[index] = False  # pictures are reordered, whatever the headers say
+                if said == BIDIRECTIONAL and shown:
+                    paces[index] = None  # pictures are reordered, whatever the headers say
                     yield from map(packet_line, self._of_chunk(chunk))
                     continue
-                key = said == KEY
-            elif index in self._keys:
-                key = self._keys[index].look(stream.offset)
-            step = steps[index].get(size)
-            if step is None:
-                step = self._step(stream, size)
-                if len(steps[index]) < 1 << 10:
-                    steps[index][size] = step
-            stream.offset += counter.length(size)
+                key = key or said == KEY
+            elif keys is not None:
+                key = keys.look(stream.offset) or key
+            elif stream.frames is not None and not stream.frames.take_whole(size, time, begin, data[at : at + 4]):
+                yield from map(packet_line, self._of_chunk(chunk))
+                continue
+            step, length = step_of(size)
+            stream.offset += length
             yield (
-                f'{begins[index]}{time if shown[index] else "null"},"dts":{time},"duration":{step or "null"},'
-                f'"size":{size},"pos":{begin}{LINE_END[key or stream.seen.clock.intra_only]}'
+                f'{line}{time if shown else "null"},"dts":{time},"duration":{step},'
+                f'"size":{size},"pos":{begin}{LINE_END[key]}'
             )
         self._rest = self._flush()
 
@@ -94,10 +106,15 @@ class Demuxer:
         yield from self._rest
         yield from self._flush()
 
-    def _is_plain(self, stream: Stream) -> bool:
-        """Whether packets have their own times, and need no others to tell them."""
-        clock = stream.seen.clock
-        return not (clock.delay and clock.in_order) and clock.first_dts != NO_TIME
+    def _pace(self, stream: Stream) -> Pace | None:
+        """The pace of a stream; None where packets need others to tell their times."""
+        clock, counter, index = stream.seen.clock, stream.counter, stream.index
+        if (clock.delay and clock.in_order) or clock.first_dts == NO_TIME:
+            return None
+        step = lru_cache(_MOST_SIZES)(lambda size: (self._step(stream, size) or "null", counter.length(size)))
+        unit, all_keys = counter.sample_size or 1, clock.intra_only or not (stream.look or index in self._keys)
+        # what FFmpeg does not take for in order has no time at which it is shown
+        return line_begin(index), stream.most, unit, step, clock.in_order, stream.look, self._keys.get(index), all_keys
 
     def _step(self, stream: Stream, size: int) -> int:
         """How long a packet of `size` bytes lasts, in units of time."""

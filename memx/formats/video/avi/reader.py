@@ -9,7 +9,7 @@ from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, record_of, stream_record
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import Chunks
+from memx.formats.video.avi.chunks import BEGIN, Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
 from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
 from memx.formats.video.avi.packets import Demuxer
@@ -76,7 +76,9 @@ class AviStreamReader(StreamReader):
         index = self._index(headers, streams)
         found = self._survey(index, streams, size)
         self._streams = streams
-        chunks: Chunks | Apart = self._chunks(headers)
+        # where not all packets are looked at, it reads less to come back to those that are
+        begin = BEGIN if all(stream.look or stream.frames for stream in streams) else 0
+        chunks: Chunks | Apart = self._chunks(headers, begin)
         if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
             chunks = Apart(self.source, index, found, streams)
         self._demuxer = Demuxer(chunks, streams, _key_frames(index, found, streams), size)
@@ -131,8 +133,8 @@ class AviStreamReader(StreamReader):
         if error is not None:
             raise error
 
-    def _chunks(self, headers: Headers) -> Chunks:
-        return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams))
+    def _chunks(self, headers: Headers, begin: int = BEGIN) -> Chunks:
+        return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams), begin)
 
     def _first(self, number: int) -> bytes | None:
         """The first bytes of the first packet of a stream."""
