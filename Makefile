@@ -23,6 +23,7 @@ $(READY): pyproject.toml
 	@test -x $(BIN)/python || { echo "making $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "installing memx and what it needs into $(VENV) (a minute or two, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m compileall -q memx  # where the environment keeps Python from it, each run would do it again
 	@touch $@
 
 demo: $(READY)  ## stream one real file of each format, and see the memory it takes

@@ -21,8 +21,8 @@ def _hdu(number: int, cards: int, rows: int) -> bytes:
     mandatory += [f"NAXIS1  = {BLOCK:>20} / length of axis 1", f"NAXIS2  = {rows:>20} / length of axis 2"]
     if number:
         mandatory += ["PCOUNT  =                    0", "GCOUNT  =                    1", f"EXTNAME = 'CCD{number:05}'"]
-    kinds = ("{n:>20}", "{n:>18}.5", "'text {n:06}'      ", "                   T", "{m:>20}", "{m:>18}.5")
-    kinds += ("'text {m:06}'      ", "{m:>14}.25E-1")  # the half of them is other in each HDU
+    common = ["{n:>20}", "{n:>18}.5", "'text {n:06}'      ", "                   T"]
+    kinds = [*common, "{m:>20}", "{m:>18}.5", "'text {m:06}'      ", "{m:>14}.25E-1"]  # other in each HDU
     rest = (
         f"KEY{n:05}= {kinds[n % len(kinds)].format(n=n, m=n * 1000 + number)} / what key {n} is about"
         for n in range(cards - len(mandatory))

@@ -11,10 +11,9 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from tests.bench import audio, dicom, fits, hdf5, video
+from tests.bench import audio, dicom, fits, hdf5, netcdf, video
 from tests.bench.row import MIB, Missing, words_of
 from tests.bench.runner import Failed, cost
-from tests.samples.netcdf import ClassicHeader
 
 COUNTS = (1_000, 10_000, 100_000)
 FEW = 100
@@ -122,9 +121,7 @@ def _netcdf4(folder: Path, count: int) -> Path:
 
 
 def _classic(folder: Path, count: int) -> Path:
-    header = ClassicHeader(5)
-    variables = (header.variable(b"variable%06d" % number, [0], 1 << 20) for number in range(count))
-    return header.dimensions((b"x", 10)).attributes().variables(*variables).write(folder / "many.nc", 32 << 20)
+    return netcdf.by_hand(folder / "many.nc", count)
 
 
 def _sound(kind: str) -> Callable[[Path, int], Path]:

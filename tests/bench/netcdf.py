@@ -6,6 +6,7 @@ from typing import Any, cast
 import netCDF4
 
 from tests.bench.row import MIB, Peer, Row
+from tests.samples.netcdf import ClassicHeader
 
 VARIABLES = 3_000
 _PRINTED = "import sys, netCDF4; file = netCDF4.Dataset(sys.argv[1]); print(file); print(*file.variables.values())"
@@ -22,6 +23,13 @@ def write(path: Path, variables: int, model: str) -> Path:
             variable = file.createVariable(f"variable{number:05}", "f4", ("time", "lat", "lon"))
             variable.setncatts({"units": "K", "long_name": f"the variable of number {number}", "scale_factor": 0.5})
     return path
+
+
+def by_hand(path: Path, variables: int) -> Path:
+    """A classic header of so many variables along one dimension, which the library takes quadratic time to write."""
+    header, data = ClassicHeader(5), 4096 + 128 * variables
+    listed = (header.variable(b"variable%06d" % number, [0], data + 40 * number) for number in range(variables))
+    return header.dimensions((b"x", 10)).attributes().variables(*listed).write(path, data + 40 * variables)
 
 
 def netcdf4(folder: Path) -> Path:

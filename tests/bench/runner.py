@@ -79,17 +79,17 @@ class Failed(Exception):
 def cost(command: Sequence[str], kind: str = "time") -> Cost:
     """One run of `command`, measured for its `time` or its `memory`. Raises Failed."""
     call = [sys.executable, "-I", "-S", METER, kind, *command]
-    done = subprocess.run(call, capture_output=True, check=False, env=_environment())
+    done = subprocess.run(call, capture_output=True, check=False, env=environment())
     if done.returncode:
         raise Failed(done.stderr.decode("utf-8", "replace")[-500:])
     found = Cost(**json.loads(done.stdout))
     if found.status:
-        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2] or found.last
         raise Failed(f"{os.path.basename(command[0])} ended with {found.status}: {said[:200]}")
     return found
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """As where the tools are installed: what Python compiles is kept, in a place of the benchmarks' own."""
     without = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {"PYTHONPYCACHEPREFIX": os.path.join(tempfile.gettempdir(), "memx-bench-bytecode")} | without
