@@ -13,7 +13,7 @@ from memx.formats.hdf5.datatypes import Datatype, elements, nested
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
-from memx.formats.hdf5.shared import Shared
+from memx.formats.hdf5.shared import SHARED, Shared
 from memx.formats.hdf5.values import TooLong, Values
 from memx.records import Record, encode_value, text
 
@@ -23,6 +23,8 @@ _SORTED_MOST = 256
 _HEADS = 1024
 """So many different heads of attributes are remembered: name, type and space are mostly the same again and again."""
 _FAULT_COST = 512
+_SHORT = 64
+"""Bytes of the JSON of a short value; a character takes six at most."""
 _HEAD = 1 << 16
 
 _SIZES = struct.Struct("<HHH").unpack_from
@@ -70,7 +72,7 @@ class AttributeReader:
                         continue
                     where = None if address is None else self._values.space.base + address + at
                     attributes[label] = value = self.value(datatype, shape, body, at, where)
-                    room -= len(label) + 4 + (len(encode_value(value)) if len(body) > 256 or datatype.variable else 64)
+                    room -= len(label) + 4 + _cost(value, body, datatype)
                 except (MemxError, struct.error, IndexError) as exc:
                     faults.append(_broken(f"the attribute {label} of {what}", exc))
                     room -= _FAULT_COST
@@ -105,6 +107,17 @@ class AttributeReader:
                 return None
             if datatype.code is not None and datatype.decode is not None:  # a lone number, the most common by far
                 return datatype.decode(data, at)
+            if (
+                datatype.is_string
+                and datatype.decode is not None
+                and datatype.size <= self._most
+                and at + datatype.size <= len(data)
+            ):
+                self._values.room = self._most
+                try:
+                    return datatype.decode(data, at)
+                except TooLong:
+                    return _not_read(datatype, shape, datatype.size, where)
         count = math.prod(shape)
         length = count * datatype.size
         if datatype.decode is None or length > self._most:
@@ -153,8 +166,15 @@ class AttributeReader:
 
     def _in_order(self, header: ObjectHeader) -> Iterable[_Entry]:
         """The attribute messages: by name or by creation, of many in the order of their index."""
-        found = self._bodies(header)
-        held = list(islice(found, _SORTED_MOST + 1))
+        if ATTRIBUTE_INFO in header.first:
+            found = self._bodies(header)
+            held = list(islice(found, _SORTED_MOST + 1))
+        else:  # all stand in the header, most often
+            found = iter(())
+            held = [
+                (created, body, where) if not flags & SHARED else (created, self._shared.resolve(body, ATTRIBUTE), None)
+                for flags, body, created, where in header.attributes
+            ]
         if len(held) > _SORTED_MOST:
             return chain(held, found)
         if len(held) > 1:
@@ -189,6 +209,13 @@ class AttributeReader:
                 yield created, place, None
             else:
                 yield created, space.read(place[0], min(place[1], self._most + _HEAD)), place[0]
+
+
+def _cost(value: Any, body: bytes, datatype: Datatype) -> int:
+    """The bytes that the JSON of a value takes at most."""
+    if len(body) <= 256 and not datatype.variable:
+        return _SHORT
+    return _SHORT if type(value) is str and len(value) <= _SHORT // 6 - 1 else len(encode_value(value))
 
 
 def _created(entry: _Entry) -> int:

@@ -1,5 +1,6 @@
 """The walk through an HDF5 file by its structure: depth first, every object once, no library."""
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -11,10 +12,13 @@ from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
 from memx.formats.hdf5.unknown import asked_for_attributes, settled
-from memx.records import Record, text
+from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
 """Groups within groups; the path of each is held."""
+_LINES_MOST = 64
+_HELD_MOST_S = 0.05
+"""So many lines, and for so long, are held back so that they leave together."""
 _NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
 _NETCDF_MARKS = (b"_NCProperties", b"_nc3_strict")
 _NETCDF_LOOKED_AT = 64
@@ -56,6 +60,28 @@ class HDF5StreamReader(StreamReader):
             yield from self._walk()
         except FAULTS as exc:
             raise CorruptFile("a structure of the file ends in its midst") from exc
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        """The records as lines, many at a time, errors between them as records."""
+        lines: list[bytes] = []
+        until = time.monotonic() + _HELD_MOST_S
+        try:
+            for record in self.records():
+                told = record["type"] == "error"
+                if not told:
+                    lines.append(encode(record))
+                if lines and (told or len(lines) >= _LINES_MOST or time.monotonic() > until):
+                    yield b"".join(lines)
+                    lines.clear()
+                    until = time.monotonic() + _HELD_MOST_S
+                if told:
+                    yield record
+        except MemxError:
+            if lines:
+                yield b"".join(lines)
+            raise
+        if lines:
+            yield b"".join(lines)
 
     def _walk(self) -> Iterator[Record]:
         root = self._file.root

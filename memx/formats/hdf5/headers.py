@@ -53,19 +53,27 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     begin = address + 16
     block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(begin, size)
     header = ObjectHeader(address, 1, references, {}, [], [])
+    first, attributes, unpack = header.first, header.attributes, _MESSAGE_1
     pending = [(begin, block)]
     for begin, block in pending:
         at, end = 0, len(block)
         while at + 8 <= end:
-            kind, length, marks = _MESSAGE_1(block, at)
+            kind, length, marks = unpack(block, at)
             body_at = at + 8
             at = body_at + length
             if at > end:
                 raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
-            if kind == CONTINUATION:
-                _continue(space, block[body_at:at], pending)
-            elif kind:
-                _keep(header, kind, (marks, block[body_at:at], 0, begin + body_at))
+            if not kind:
+                continue
+            message = marks, block[body_at:at], 0, begin + body_at
+            if kind == ATTRIBUTE:
+                attributes.append(message)
+            elif kind == CONTINUATION:
+                _continue(space, message[1], pending)
+            elif kind == LINK:
+                header.links.append(message)
+            elif kind not in first:
+                first[kind] = message
     return header
 
 
@@ -81,31 +89,30 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     begin = address + at
     block = prefix[at : at + size] if at + size <= len(prefix) else space.read(begin, size)
     header = ObjectHeader(address, 2, 1, {}, [], [])
+    first, attributes, unpack = header.first, header.attributes, _MESSAGE_2
     pending = [(begin, block)]
     head = 6 if flags & 4 else 4
     for begin, block in pending:
         at, end = 0, len(block)
         while at + head <= end:  # what is left over is a gap (IV.A.1.b)
-            kind, length, marks = _MESSAGE_2(block, at)
+            kind, length, marks = unpack(block, at)
             body_at = at + head
             at = body_at + length
             if at > end:
                 raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
-            if kind == CONTINUATION:
-                _continue(space, block[body_at:at], pending, signature=b"OCHK")
-            elif kind:
-                created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
-                _keep(header, kind, (marks, block[body_at:at], created, begin + body_at))
+            if not kind:
+                continue
+            created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
+            message = marks, block[body_at:at], created, begin + body_at
+            if kind == ATTRIBUTE:
+                attributes.append(message)
+            elif kind == CONTINUATION:
+                _continue(space, message[1], pending, signature=b"OCHK")
+            elif kind == LINK:
+                header.links.append(message)
+            elif kind not in first:
+                first[kind] = message
     return header
-
-
-def _keep(header: ObjectHeader, kind: int, message: Message) -> None:
-    if kind == ATTRIBUTE:
-        header.attributes.append(message)
-    elif kind == LINK:
-        header.links.append(message)
-    else:
-        header.first.setdefault(kind, message)
 
 
 def _continue(space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], signature: bytes = b"") -> None:

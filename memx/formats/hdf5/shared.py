@@ -6,7 +6,8 @@ from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import SHARED_TABLE
 from memx.formats.hdf5.space import AddressSpace
 
-_SHARED = 2
+SHARED = 2
+"""The flag of a message that stands elsewhere."""
 _CACHED = 256
 
 
@@ -21,7 +22,7 @@ class Shared:
 
     def body(self, message: Message, kind: int) -> bytes:
         """The body of `message`, which is of `kind`, or of the message that it stands for."""
-        return self.resolve(message[1], kind) if message[0] & _SHARED else message[1]
+        return self.resolve(message[1], kind) if message[0] & SHARED else message[1]
 
     def first(self, header: ObjectHeader, kind: int) -> bytes | None:
         """The body of the first message of `kind`."""
@@ -39,7 +40,7 @@ class Shared:
         found = self._committed.get((address, kind))
         if found is None:
             message = read_header(self._space, address).first.get(kind)
-            if message is None or message[0] & _SHARED:
+            if message is None or message[0] & SHARED:
                 where = self._space.base + address
                 raise CorruptFile("a message is said to be shared with an object that has none", offset=where)
             if len(self._committed) >= _CACHED:
@@ -50,7 +51,7 @@ class Shared:
     def committed(self, message: Message) -> int | None:
         """The address of the object whose own message this one stands for; None where it stands for itself."""
         flags, body, *_ = message
-        return None if not flags & _SHARED or body[:2] == b"\3\1" else self._committed_address(body)
+        return None if not flags & SHARED or body[:2] == b"\3\1" else self._committed_address(body)
 
     def _committed_address(self, body: bytes) -> int:
         return self._space.address(body, 8 + self._space.length_size if body[0] == 1 else 2)
