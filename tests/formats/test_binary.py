@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from memx.formats import binary
 from memx.formats.base import ReadOptions
-from memx.formats.binary import BinaryStreamReader, count_pairs, count_simply, entropy
+from memx.formats.binary import PIECE, BinaryStreamReader, ByteCounter, PairCounter, SimpleCounter, entropy
 from memx.records import Record
 from memx.sources import open_source
 from tests.oracles.binary import disagreements
@@ -67,12 +67,31 @@ def test_both_ways_of_counting_give_the_same_bytes(tmp_path: Path, monkeypatch: 
     assert read(path) == with_numpy
 
 
-@given(st.binary(max_size=3000))
-def test_counts_are_right(data: bytes) -> None:
-    found = Counter(data)
-    expected = [found[byte] for byte in range(256)]
-    assert count_simply(memoryview(data)) == expected
-    assert count_pairs(memoryview(data)) == expected
+@pytest.mark.parametrize("counter", [SimpleCounter(), PairCounter()])
+@given(st.lists(st.binary(max_size=3000), max_size=4))
+def test_counts_are_right(counter: ByteCounter, parts: list[bytes]) -> None:
+    found = Counter(b"".join(parts))
+    for part in parts:
+        counter.add(memoryview(part))
+    assert counter.take() == [found[byte] for byte in range(256)]
+    assert counter.take() == [0] * 256
+
+
+@pytest.mark.parametrize("length", [PIECE - 1, PIECE])
+def test_the_largest_piece_is_counted(length: int) -> None:
+    data = bytes(range(251)) * (PIECE // 251 + 1)
+    counter = PairCounter()
+    counter.add(memoryview(data)[:length])
+    assert counter.take() == [data[:length].count(byte) for byte in range(256)]
+
+
+def test_more_pairs_than_the_table_holds() -> None:
+    counter = PairCounter()
+    counter.add(memoryview(b"ab" * 100))
+    counter._table[:] *= (1 << 32) // 100 - 1
+    counter._held = (1 << 32) - 100
+    counter.add(memoryview(b"ab" * 100))
+    assert counter.take()[ord("a")] == (1 << 32) // 100 * 100
 
 
 @given(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=256).filter(any))
@@ -101,10 +120,10 @@ def test_an_abandoned_reading_leaves_no_thread(tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_in_a_counting_thread_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_data: memoryview) -> list[int]:
+    def fails(_self: PairCounter, _data: memoryview) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(binary, "count_pairs", fails)
+    monkeypatch.setattr(PairCounter, "add", fails)
     with pytest.raises(MemoryError):
         read(build(tmp_path))
 
