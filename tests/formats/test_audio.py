@@ -216,6 +216,29 @@ def test_what_is_cut_off_says_so(files: dict[str, Path], kind: str, share: float
         assert cut[:-1] == complete[: len(cut) - 1]
 
 
+@pytest.mark.parametrize("kind", ["mp3", "wv", "aac", "ac3"])
+@pytest.mark.parametrize("cut", [0, 1, 2, 10, 31, 40, 100, 500])
+def test_the_last_bytes_are_missed(files: dict[str, Path], kind: str, cut: int, tmp_path: Path) -> None:
+    path, whole = tmp_path / f"sound.{kind}", files[kind].read_bytes()
+    path.write_bytes(whole[: len(whole) - cut])
+    records, error = read(path)
+    assert of(records, "frame")
+    assert (error is None) == (cut == 0)
+    if error is not None:
+        assert isinstance(error, TruncatedFile)
+        assert error.offset == len(whole) - cut
+        reaches = int(str(error).split()[-1])
+        assert len(whole) - cut < reaches <= len(whole)
+
+
+@pytest.mark.parametrize("length", range(8))
+def test_a_few_bytes_of_a_first_frame_are_no_sound(files: dict[str, Path], length: int, tmp_path: Path) -> None:
+    path = tmp_path / "begun.aac"
+    path.write_bytes(files["aac"].read_bytes()[:length])
+    with open_source(path) as source, AudioStreamReader(source) as reader, pytest.raises(BelongsTo, match="binary"):
+        reader.begin()
+
+
 def test_a_size_that_lies_is_told_behind_the_frames(tmp_path: Path) -> None:
     path = samples.wave(tmp_path / "lie.wav", bytes(6000), size=0xFFFFFFF0 // 2)
     records, error = read(path)

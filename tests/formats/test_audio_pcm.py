@@ -162,6 +162,14 @@ def test_a_size_that_lies_or_is_not_known(size: int, tmp_path: Path) -> None:
     assert_same(samples.wave(tmp_path / "lie.wav", bytes(range(250)) * 24, size=size))
 
 
+def test_a_recording_that_was_not_closed(tmp_path: Path) -> None:
+    path = samples.wave(tmp_path / "open.wav", bytes(range(250)) * 24, size=0)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:4] + b"\x08\0\0\0" + raw[8:])
+    assert_same(path)
+    assert read(path)[0][0]["samples"] == 3000
+
+
 @pytest.mark.parametrize("kind", ["flac", "mp3", "ogg", "m4a"])
 def test_what_is_compressed_is_handed_on(kind: str, tmp_path: Path) -> None:
     with pytest.raises(BelongsTo, match="audio"):

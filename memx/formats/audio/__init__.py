@@ -14,6 +14,7 @@ from memx.formats.audio.libav import AvFile
 from memx.formats.audio.mpeg import behind_tags, says_its_length
 from memx.formats.audio.sndfile import SndFile
 from memx.formats.audio.tags import read_tags
+from memx.formats.audio.tails import cut_frame
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.signatures import has_sound_signature, video_container
 from memx.records import Record
@@ -25,6 +26,8 @@ _SNDFILE = (
     *(b" paf", b"fap ", b"2BIT", b"Crea", b"ALaw", b"Exte"),
 )
 """How files begin that libsndfile reads properly; and those of Vorbis and Opus, and MP3 that say their length."""
+_BARE = frozenset(("mp3", "aac", "ac3", "eac3"))
+"""What FFmpeg may take bytes for by their name alone."""
 _LAST_FRAMES = 2 * 1152
 """Samples by which an MP3 may be shorter than it says: decoders drop a last frame that nothing follows."""
 _MOST_PADDING = 2 * 4095
@@ -78,7 +81,8 @@ class AudioStreamReader(StreamReader):
             yield from self._measured(self._sound)
         elif self._other is not None:
             yield from self._other.frames()
-        if (cut := cut_off(self.source)) is not None:
+        container = str(self._described[0]["container"]) if self._described else ""
+        if (cut := cut_off(self.source) or cut_frame(self.source, container)) is not None:
             raise cut
 
     def close(self) -> None:
@@ -110,7 +114,7 @@ class AudioStreamReader(StreamReader):
         streams = other.streams()
         if not streams:
             raise CorruptFile("there is no stream of sound in this file")
-        guessed = not has_sound_signature(head) and all(stream["container"] == "mp3" for stream in streams)
+        guessed = not has_sound_signature(head) and all(stream["container"] in _BARE for stream in streams)
         if guessed and not any(stream["sample_rate"] for stream in streams):
             raise CorruptFile("FFmpeg went by the name, and found no frame of sound that holds together")
         if sound is not None and sound.announced is not None and len(streams) == 1:

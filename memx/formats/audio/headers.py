@@ -90,6 +90,8 @@ def _wave(source: Source, head: bytes, found: dict[bytes, Chunk]) -> Pcm | None:
     if kind is None or align != channels * bits // 8 or (head[:4] == b"riff" and channels > 2):
         return None
     kind = kind.replace("<", order)
+    if not data.size and int.from_bytes(head[4:8], "little" if order == "<" else "big") == 8:
+        data = Chunk(data.kind, data.offset, source.size or 0)  # a recorder that never came to say how much it wrote
     return _bounded("w64" if head[:4] == b"riff" else "wav", kind, rate, channels, source, data)
 
 
