@@ -255,7 +255,9 @@ PLANS = {
     "key frames that count from nought": plan(keys=[0, 3]),
     "no key frames": plan(keys=[]),
     "partial sync samples": plan(keys=[1], extra=full(b"stps", words(2, 4, 7))),
-    "samples that others depend on": plan(keys=[1, 5], extra=full(b"sdtp", bytes((0x20, 0x14, 0x18, 0) * 2 + (0x10,) * 2))),
+    "samples that others depend on": plan(
+        keys=[1, 5], extra=full(b"sdtp", bytes((0x20, 0x14, 0x18, 0) * 2 + (0x10,) * 2))
+    ),
     "random access points": plan(keys=[1], extra=full(b"sbgp", b"rap ", words(2, 5, 0, 1, 1))),
     "sound in chunks": plan(kind=b"soun", entry=b"twos", sizes=[4] * 10, durations=[(10, 1)]),
     "a data track": plan(kind=b"meta", entry=b"gpmd"),
