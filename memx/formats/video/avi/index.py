@@ -217,38 +217,36 @@ def survey(index: Index, ticks: list[float], bit_rates: list[int], pictures: lis
     do not stand in the order of the file.
     """
     found = Survey([Summary() for _ in ticks], bits={stream: bytearray() for stream in pictures})
-    latest = [-1.0] * len(ticks)
-    pos = -1
+    latest, newest, reached, bits = [-1.0] * len(ticks), -1.0, -1, found.bits
     for entry in index.entries():
-        if entry.pos < pos:
+        number, pos, size, key, begin = entry
+        if pos < reached:
             raise NotKnown("an index in another order than its chunks")
-        pos = entry.pos
-        number = entry.stream
-        one = found.streams[number]
-        time = entry.time * ticks[number]
-        if not found.apart:
+        reached, one, time = pos, found.streams[number], begin * ticks[number]
+        if time >= newest:
+            newest = time
+        elif not found.apart:
             for other, before in enumerate(latest):
                 apart = before - time
                 if apart > 0 and (apart > _TWO_SECONDS or apart * bit_rates[other] > _MOST_BUFFER):
                     found.apart = True
         latest[number] = time
-        if one.first is None:
-            one.first = entry
-        elif one.second is None:
-            one.second = entry
+        if one.count < 2:
+            one.first, one.second = (one.first or entry), (entry if one.first else None)
         one.last = entry
         one.count += 1
-        one.size += entry.size
-        found.keys = found.keys or entry.key
-        if number in found.bits:
-            _keep(found.bits[number], entry.time, key=entry.key)
+        one.size += size
+        if key:
+            found.keys = True
+            if number in bits:
+                _keep(bits[number], begin)
     found.apart = found.apart or index.repeats
     return found
 
 
-def _keep(bits: bytearray, time: int, *, key: bool) -> None:
+def _keep(bits: bytearray, time: int) -> None:
     place = time >> 3
-    if key and place < _MOST_BITS:
+    if place < _MOST_BITS:
         if place >= len(bits):
             bits.extend(bytes(place - len(bits) + 1))
         bits[place] |= 1 << (time & 7)
