@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memx.engine.buffers import MemoryResourcePool as MemoryResourcePool
     from memx.engine.chunks import AdaptiveChunkSizer as AdaptiveChunkSizer
     from memx.engine.collector import GarbageCollectionOptimizer as GarbageCollectionOptimizer
-    from memx.engine.dataset import extract as extract
+    from memx.engine.documents import extract as extract
     from memx.engine.extraction import MemoryEfficientExtractor as MemoryEfficientExtractor
     from memx.engine.levels import MemoryLevel as MemoryLevel
     from memx.engine.monitor import MemoryMonitor as MemoryMonitor
@@ -57,7 +57,7 @@ _HOMES = {
     "memx.engine.buffers": ("MemoryResourcePool",),
     "memx.engine.chunks": ("AdaptiveChunkSizer",),
     "memx.engine.collector": ("GarbageCollectionOptimizer",),
-    "memx.engine.dataset": ("extract",),
+    "memx.engine.documents": ("extract",),
     "memx.engine.extraction": ("MemoryEfficientExtractor",),
     "memx.engine.levels": ("MemoryLevel",),
     "memx.engine.monitor": ("MemoryMonitor", "MemorySnapshot"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from memx.cli import extract, options, status, stream
+from memx.cli import extract, gc_tune, options, status, stream
 from memx.cli.configuration import Command, Configuration
 
 app = typer.Typer(
@@ -18,10 +18,11 @@ app = typer.Typer(
 
 @app.callback(help="Reads the metadata of any huge scientific or media file, in memory that does not grow with it.")
 def _memx(context: typer.Context, version: Annotated[bool, options.VERSION] = False) -> None:
-    context.obj = Configuration(context)
+    context.obj = Configuration(context, creating=context.invoked_subcommand == "gc-tune")
     context.default_map = context.obj.defaults
 
 
 app.command(cls=Command, epilog=stream.EXAMPLES)(stream.stream)
 app.command(cls=Command, epilog=extract.EXAMPLES)(extract.extract)
+app.command("gc-tune", cls=Command, epilog=gc_tune.EXAMPLES)(gc_tune.gc_tune)
 app.command(cls=Command, epilog=status.EXAMPLES)(status.status)

@@ -1,26 +1,31 @@
 """`memx extract`: one metadata document a file."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from memx.cli import options
-from memx.engine.discovery import discover, listed
+from memx.engine.discovery import Wanted, discover, identity, listed
 from memx.engine.session import MAX_VALUE_BYTES, StreamOptions
 from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.cli.live import LiveView
     from memx.cli.output import Look
+    from memx.cli.progress import PlainProgress
+    from memx.engine.dataset import Run
+    from memx.engine.journal import Journal
 
 EXAMPLES = """\b
 Examples:
   memx extract scan.dcm
-  memx extract archive/ -o metadata.jsonl
-  memx extract --timeout 60 --max-memory 512M uploads/
+  memx extract archive/ -j 8 --max-memory 2G --timeout 60 -o metadata.jsonl
+  memx extract archive/ -j 8 --max-memory 2G --timeout 60 -o metadata.jsonl --resume
   memx extract --json cube.fits | jq .metadata.hdus[0].header
+  memx extract --include '*.h5' --exclude raw --extractor mylab:summary runs/
   find . -newer last -print0 | memx extract -0 --files-from -
 """
 
@@ -37,32 +42,74 @@ def extract(
         str | None, Option("--files-from", metavar="FILE", help="Read also what FILE lists; - is standard input.")
     ] = None,
     null: Annotated[bool, Option("-0", "--null", help="The names in that list end with NUL, not with a line.")] = False,
+    include: Annotated[
+        list[str] | None,
+        Option("--include", metavar="PATTERN", help="In folders, read only files like this: '*.dcm'. May be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        Option("--exclude", metavar="PATTERN", help="In folders, leave out files and folders like this."),
+    ] = None,
+    jobs: options.Jobs = None,
     max_memory: options.MaxMemory = None,
+    timeout: options.Timeout = None,
+    stall: options.Stall = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with the --output that is there: read only what it lacks.")
+    ] = False,
+    extractor: options.Extractor = None,
     strategy: options.Strategy = None,
     max_value_bytes: options.MaxValueBytes = None,
-    timeout: options.Timeout = None,
+    progress: Annotated[
+        bool, Option("--progress", help="Say how far it has come also where standard error is no terminal.")
+    ] = False,
+    summary: Annotated[
+        str | None, Option("--summary", metavar="FILE", help="Write what the run came to as one JSON object to FILE.")
+    ] = None,
     no_color: options.NoColor = False,
 ) -> int:
     """Show one metadata document a file, of at most 1 MiB, read under memory management.
 
     Folders are walked, hidden files left out. The documents are JSON lines, or a table of files on a terminal.
-    A file that cannot be read has its line too, which says why.
+    A file that cannot be read has its line too, which says why. With --jobs, or any limit, files are read by worker
+    processes: whatever a file does to its worker, the run goes on.
     """
-    from memx.cli.output import OutputOptions, emit
-    from memx.engine.dataset import extractions
+    from memx.engine.dataset import Run
 
     paths = _Paths(source or [], files_from, null)
+    if resume and output in (None, "-"):
+        raise UsageError("--resume goes on with a file: say which with --output")
     wanted = StreamOptions(
         format=format,
         max_value_bytes=MAX_VALUE_BYTES if max_value_bytes is None else max_value_bytes,
         strategy=strategy,
         max_memory=max_memory,
         timeout=timeout,
+        stall=stall,
+        extractor=extractor,
     )
-    to = OutputOptions(file=output, table=table, color=not no_color, sources=paths.given)
-    target = 1 if output in (None, "-") else output
-    complete = emit(extractions(paths, wanted, output=target), to, _look(paths))
+    patterns = Wanted(tuple(include or ()), tuple(exclude or ()))
+    with _journal(output, extractor) if resume else nullcontext() as journal:
+        run = Run(_found(paths, output, patterns), wanted, jobs=jobs, journal=journal)
+        try:
+            complete = _emit(run, paths, patterns, output, table, not no_color, progress, append=resume)
+            if journal is not None:
+                journal.settle()
+        finally:
+            if summary is not None:
+                _write_summary(run, summary)
     return 0 if complete else 1
+
+
+def _found(paths: "_Paths", output: str | None, patterns: Wanted) -> Iterator[str]:
+    """The files that are there, but for the output, which is made first."""
+    yield from discover(paths, identity(1 if output in (None, "-") else str(output)), patterns)
+
+
+def _journal(output: str | None, extractor: str | None) -> "Journal":
+    from memx.engine.journal import Journal
+
+    return Journal(str(output), extractor)
 
 
 class _Paths:
@@ -89,13 +136,64 @@ class _Paths:
         return iter(()) if self._file is None else listed(self._file, null=self._null)
 
 
-def _look(paths: _Paths) -> "Look":
+def _emit(
+    run: "Run",
+    paths: _Paths,
+    patterns: Wanted,
+    output: str | None,
+    table: bool | None,
+    color: bool,
+    progress: bool,
+    *,
+    append: bool,
+) -> bool:
+    """Writes the lines of `run`, and says at the end what it came to."""
+    import sys
+
+    from memx.cli.output import OutputOptions, emit
+
+    to = OutputOptions(file=output, table=table, color=color, sources=paths.given, append=append)
+    try:
+        complete = emit([run], to, _look(paths, patterns, progress), run.interrupt)
+    except KeyboardInterrupt:
+        from memx.cli.progress import interrupted
+
+        options.say(interrupted(run, output))
+        raise
+    shown = sys.stderr is not None and (progress or (sys.stderr.isatty() and not sys.stdout.isatty()))
+    if shown and run.tally.files + run.tally.skipped > 1:
+        from memx.cli.progress import closing
+
+        options.say(closing(run))
+    return complete
+
+
+def _write_summary(run: "Run", file: str) -> None:
+    import json
+
+    from memx.cli.lines import OutputBroke
+
+    try:
+        with open(file, "w", encoding="utf-8") as opened:
+            opened.write(json.dumps(run.summary(), indent=2) + "\n")
+    except OSError as exc:
+        raise OutputBroke(f"cannot write {file}: {exc.strerror}") from exc
+
+
+def _look(paths: _Paths, patterns: Wanted, progress: bool) -> "Look":
     from memx.cli.documents import DocumentTable
     from memx.cli.output import Look
+
+    files = (lambda: discover(paths, None, patterns)) if paths.countable else None
 
     def view(descriptor: int, color: bool) -> "LiveView":
         from memx.cli.progress import RunView
 
-        return RunView(descriptor, color=color, files=(lambda: discover(paths)) if paths.countable else None)
+        return RunView(descriptor, color=color, files=files)
 
-    return Look(DocumentTable, view)
+    def plain(descriptor: int) -> "PlainProgress":
+        from memx.cli.progress import PlainProgress
+
+        return PlainProgress(descriptor, files=files)
+
+    return Look(DocumentTable, view, plain if progress else None)

@@ -1,7 +1,7 @@
 """Ctrl-C, so that the reading stops but what is said of it stays whole."""
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType, GeneratorType, TracebackType
 from typing import Self, TypeVar
 
@@ -19,6 +19,15 @@ class Interrupts:
         self._struck = False
         self._running: object = None
         self._before: object = None
+        self._finish: Callable[[], None] | None = None
+
+    def finishing(self, items: Iterator[Item], finish: Callable[[], None]) -> Iterator[Item]:
+        """All `items`; an interrupt only calls `finish`, so that there are no more soon, and is raised at their end."""
+        self._finish = finish
+        yield from items
+        if self._struck:
+            self._struck = False
+            raise KeyboardInterrupt
 
     def guard(self, items: Generator[Item, None, None]) -> Iterator[Item]:
         """All `items`, and after an interrupt those that `items` still gives; then raises KeyboardInterrupt."""
@@ -33,6 +42,10 @@ class Interrupts:
 
     def _strike(self, _signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if self._finish is not None:
+            self._struck = True
+            self._finish()
+            return
         if isinstance(self._running, GeneratorType) and self._running.gi_running:
             raise KeyboardInterrupt
         self._struck = True

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -110,7 +110,7 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
-        memory, rates, position = self._memory.read(stream.worker_pid), self._rates, stream.position
+        memory, rates, position = self._memory.read(self._workers(stream)), self._rates, stream.position
         rates.note(self._bytes(stream))
         cells = {
             "memx": format_size(memory.rss),
@@ -131,6 +131,10 @@ class LiveView:
         table.add_row(*map(Text, cells.values()))
         note = [Text(self._note, style="dim")] if self._note else []
         return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position, width))
+
+    def _workers(self, stream: "Stream") -> list[int]:
+        """The processes that read."""
+        return [] if stream.worker_pid is None else [stream.worker_pid]
 
     def _bytes(self, stream: "Stream") -> int | None:
         """How many bytes were read so far, if that is known."""
@@ -195,7 +199,7 @@ class _Rates:
 
 
 class _Memory:
-    """What memx and its worker take, and what there is."""
+    """What memx and its workers take, and what there is."""
 
     rss: int
     worker: int
@@ -208,22 +212,22 @@ class _Memory:
         self._max_memory = max_memory
         self._own: MemoryMonitor | None = None
 
-    def read(self, worker_pid: int | None) -> "_Memory":
+    def read(self, workers: Iterable[int]) -> "_Memory":
         """This, as it is now; sizes in bytes."""
         self._own = self._own or MemoryMonitor(max_memory=self._max_memory)
         own = self._own.get_current_snapshot()
-        worker = _snapshot_of(worker_pid)
-        self.rss, self.worker = own.rss, worker.rss if worker else 0
-        self.peak = max(self.peak, own.peak, own.rss + (worker.peak if worker else 0))
+        found = [snapshot for pid in workers if (snapshot := _snapshot_of(pid)) is not None]
+        self.rss, self.worker = own.rss, sum(worker.rss for worker in found)
+        # several workers need not have had their peaks at once
+        peaks = found[0].peak if len(found) == 1 else self.worker
+        self.peak = max(self.peak, own.peak, own.rss + peaks)
         self.available, self.level = own.available, own.level
         binding = self._own.budget().binding
         self.limited_by = "host" if binding.source == "host" else describe(binding)
         return self
 
 
-def _snapshot_of(pid: int | None) -> MemorySnapshot | None:
-    if pid is None:
-        return None
+def _snapshot_of(pid: int) -> MemorySnapshot | None:
     try:
         return MemoryMonitor(pid=pid).get_current_snapshot()
     except SourceNotFound:  # it has just ended

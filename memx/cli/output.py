@@ -6,12 +6,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from memx.cli.interrupt import Interrupts
 from memx.cli.lines import BATCH, LineWriter, OutputBroke
 from memx.cli.text import safe_json
-from memx.engine.streaming import Stream
 from memx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +22,24 @@ NARROWEST, WIDEST = 80, 160
 
 Paint = Callable[[str, str], str]
 """Gives text a style."""
+
+
+class Told(Protocol):
+    """What tells records: a `Stream`, or a `Run` over many files."""
+
+    @property
+    def status(self) -> str | None:
+        """`complete`, or how it ended else."""
+
+    @property
+    def write_batch(self) -> int | None:
+        """How many bytes of lines are best written at once; None where that is not known."""
+
+    def records(self) -> Iterator["Record"]:
+        """Each record."""
+
+    def lines(self) -> Iterator[bytes]:
+        """The records as whole lines."""
 
 
 class Table(Protocol):
@@ -55,6 +72,8 @@ class Look:
     """A table so many cells wide."""
     view: Callable[[int, bool], "LiveView"] = _stream_view
     """The live view on a descriptor, in colours or not."""
+    plain: Callable[[int], AbstractContextManager[Any]] | None = None
+    """How far it has come, in plain lines, where the descriptor is no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +87,16 @@ class OutputOptions:
     color: bool = True
     sources: Sequence[str] = ()
     """Paths that are read: none is written to."""
+    append: bool = False
+    """What is in `file` stays, and more is written behind it."""
 
 
-def emit(streams: Iterable[Stream], options: OutputOptions, look: Look = Look()) -> bool:
+def emit(
+    streams: Iterable[Told], options: OutputOptions, look: Look = Look(), finish: Callable[[], None] | None = None
+) -> bool:
     """Writes the records of all `streams`, one after the other; whether every one came to its complete end.
+
+    With `finish`, an interrupt only calls that, and is raised when the streams have come to their ends.
 
     The first stream is asked for when the output is open. Raises UsageError where the output is one of the
     sources, ReaderLeft and OutputBroke as `LineWriter` does, and KeyboardInterrupt after the `end` line of the
@@ -79,7 +104,7 @@ def emit(streams: Iterable[Stream], options: OutputOptions, look: Look = Look())
     """
     color = options.color and not os.environ.get("NO_COLOR")
     with ExitStack() as stack:
-        descriptor = stack.enter_context(_opened(options.file, options.sources))
+        descriptor = stack.enter_context(_opened(options))
         terminal = os.isatty(descriptor)
         wanted = options.table or (options.table is None and terminal)
         table = look.table(table_width(), painter(terminal and color)) if wanted else None
@@ -89,12 +114,12 @@ def emit(streams: Iterable[Stream], options: OutputOptions, look: Look = Look())
             descriptor,
             _name(options.file),
             convert=safe_json if terminal and table is None else None,
-            around=view.lifted if view and terminal else nullcontext,
+            around=view.lifted if terminal and hasattr(view, "lifted") else nullcontext,
         )
         stack.enter_context(writer)
         complete = True
         for stream in streams:
-            blocks = _rows(stream, table, interrupts) if table else interrupts.guard(stream.lines())
+            blocks = _guarded(stream, table, interrupts, finish)
             for block in _watched(stream, blocks, view) if view else blocks:
                 writer.batch = stream.write_batch or BATCH
                 writer.write(block)
@@ -104,16 +129,20 @@ def emit(streams: Iterable[Stream], options: OutputOptions, look: Look = Look())
         return complete
 
 
-def _rows(stream: Stream, table: Table, interrupts: Interrupts) -> Iterator[bytes]:
-    for record in interrupts.guard(stream.records()):
-        yield _block(table.lines(record))
+def _guarded(
+    stream: Told, table: Table | None, interrupts: Interrupts, finish: Callable[[], None] | None
+) -> Iterator[bytes]:
+    """The lines of `stream`, or its rows."""
+    items: Any = stream.records() if table else stream.lines()
+    guarded = interrupts.guard(items) if finish is None else interrupts.finishing(items, finish)
+    return (_block(table.lines(record)) for record in guarded) if table else guarded
 
 
 def _block(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
-def _watched(stream: Stream, blocks: Iterator[bytes], view: "LiveView") -> Iterator[bytes]:
+def _watched(stream: Any, blocks: Iterator[bytes], view: "LiveView") -> Iterator[bytes]:
     """`blocks`, of which the live view is told."""
     view.watch(stream)
     for block in blocks:
@@ -126,14 +155,15 @@ def _name(file: str | None) -> str:
 
 
 @contextmanager
-def _opened(file: str | None, sources: Sequence[str]) -> Iterator[int]:
+def _opened(options: OutputOptions) -> Iterator[int]:
     """The descriptor to write to."""
+    file = options.file
     if file is None or file == "-":
         if sys.stdout is None:
             raise OutputBroke("standard output is closed")
         yield 1
         return
-    for source in sources:
+    for source in options.sources:
         try:
             same = os.path.samefile(file, source) and os.path.isfile(file)
         except OSError:  # one of the two is not there
@@ -141,7 +171,8 @@ def _opened(file: str | None, sources: Sequence[str]) -> Iterator[int]:
         if same:
             raise UsageError(f"{file} is a source: writing there would destroy it")
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        start = os.O_APPEND if options.append else os.O_TRUNC
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | start, 0o666)
     except OSError as exc:
         raise OutputBroke(f"cannot open {file} to write to: {exc.strerror}") from exc
     try:
@@ -170,8 +201,10 @@ def painter(color: bool) -> Paint:
     return lambda text, style: Style.parse(style).render(text, color_system=system)
 
 
-def _live_view(look: Look, color: bool) -> "AbstractContextManager[LiveView | None]":
+def _live_view(look: Look, color: bool) -> AbstractContextManager[Any]:
     """The memory table on standard error, where that is a terminal that can move its cursor."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if sys.stderr is None:
         return nullcontext()
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return nullcontext() if look.plain is None else look.plain(sys.stderr.fileno())
     return look.view(sys.stderr.fileno(), color)

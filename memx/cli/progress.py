@@ -1,63 +1,44 @@
-"""How far a run over many files has come: the live view of `memx extract`."""
+"""How far a run over many files has come: the live view of `memx extract`, and plain lines where no terminal is."""
 
+import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memx.cli.live import LiveView
+from memx.cli.text import safe_text
+from memx.engine.dataset import Run, Tally
 from memx.errors import UsageError
+from memx.units import format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from memx.engine.streaming import Stream
+_EVERY = 5.0
+"""Seconds between two plain lines."""
+_WORKERS_SHOWN = 8
 
 
-class RunView(LiveView):
-    """The files that are done, of those that there are, above the memory table.
+class _Total:
+    """How many files there are, counted beside the run: `files` goes through them a second time."""
 
-    How many there are is counted beside the run, once it turns out to last: `files` goes through them a second
-    time, and is None where that cannot be.
-    """
+    def __init__(self, files: Callable[[], Iterable[str]] | None, stop: threading.Event) -> None:
+        self.files: int | None = None
+        self._stop = stop
+        self._source = files
+        self._thread: threading.Thread | None = None
 
-    patience = 2.0
-    counted = "files"
+    def begin(self) -> None:
+        """Counts, if they can be gone through twice."""
+        if self._source is not None and self._thread is None:
+            self._thread = threading.Thread(target=self._count, args=(self._source,), name="memx-count", daemon=True)
+            self._thread.start()
 
-    def __init__(self, descriptor: int, *, color: bool, files: Callable[[], Iterable[str]] | None) -> None:
-        self._files = files
-        self._total: int | None = None
-        self._counter: threading.Thread | None = None
-        self._bytes_before = 0
-        super().__init__(descriptor, color=color)
-
-    def watch(self, stream: "Stream") -> None:
-        """From now on `stream` is being read."""
-        self._bytes_before += (self._stream.size or 0) if self._stream is not None else 0
-        self._stream = stream
-
-    def took(self, block: bytes) -> None:
-        """A file is done."""
-        self._rates.records += 1
-
-    def close(self) -> None:
-        super().close()
-        if self._counter is not None:
-            self._counter.join()
-
-    def _table(self, stream: "Stream", width: int) -> "RenderableType":
-        if self._files is not None and self._counter is None:
-            self._counter = threading.Thread(target=self._count, args=(self._files,), name="memx-count", daemon=True)
-            self._counter.start()
-        return super()._table(stream, width)
-
-    def _bytes(self, stream: "Stream") -> int | None:
-        return self._bytes_before + (stream.position or 0)
-
-    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
-        done, total = self._rates.records, self._total
-        if total == 1:
-            return super()._progress(path, size, position, width)
-        return self._bar(path, total, done, f"{done:,} of {total:,} files" if total else f"{done:,} files", width)
+    def end(self) -> None:
+        """Waits for the count, which has been told to stop."""
+        if self._thread is not None:
+            self._thread.join()
 
     def _count(self, files: Callable[[], Iterable[str]]) -> None:
         total = 0
@@ -68,4 +49,168 @@ class RunView(LiveView):
                     return
         except (OSError, UsageError):  # the run itself will say so
             return
-        self._total = total
+        self.files = total
+
+
+class RunView(LiveView):
+    """The files that are done, of those that there are; what each worker reads; what went wrong; and memory.
+
+    How many files there are is counted once the run turns out to last; `files` is None where that cannot be.
+    """
+
+    patience = 2.0
+    counted = "files"
+
+    def __init__(self, descriptor: int, *, color: bool, files: Callable[[], Iterable[str]] | None) -> None:
+        self._run_of: Run | None = None
+        self._total: _Total | None = None
+        self._files = files
+        super().__init__(descriptor, color=color)
+
+    def watch(self, stream: Any) -> None:
+        """From now on the view is about this run."""
+        self._stream, self._run_of = stream, stream
+
+    def took(self, block: bytes) -> None:
+        """A file is done: the run counts them itself."""
+
+    def close(self) -> None:
+        super().close()
+        if self._total is not None:
+            self._total.end()
+
+    def _table(self, stream: Any, width: int) -> "RenderableType":
+        from rich.console import Group
+
+        if self._total is None:
+            self._total = _Total(self._files, self._stop)
+            self._total.begin()
+        self._rates.records = stream.tally.files
+        return Group(*self._readers(stream, width), *self._errors(stream.tally), super()._table(stream, width))
+
+    def _readers(self, run: Run, width: int) -> "list[RenderableType]":
+        """A line for each worker: what it reads, and the memory that it takes."""
+        from rich.text import Text
+
+        lines: list[RenderableType] = []
+        in_hand = run.in_hand()
+        for pid, path, memory in in_hand[:_WORKERS_SHOWN]:
+            about = f"{format_size(memory):>10}  " + (f"worker {pid}  " if pid else "")
+            name = Text(safe_text(path), no_wrap=True)
+            name.truncate(max(8, width - len(about)), overflow="ellipsis")
+            lines.append(Text(about, style="dim") + name)
+        if len(in_hand) > _WORKERS_SHOWN:
+            lines.append(Text(f"{'':>10}  and {len(in_hand) - _WORKERS_SHOWN} more workers", style="dim"))
+        return lines
+
+    def _errors(self, tally: Tally) -> "list[RenderableType]":
+        from rich.text import Text
+
+        return [Text(f"errors: {_counts(tally.codes)}", style="yellow")] if tally.codes else []
+
+    def _workers(self, stream: Any) -> list[int]:
+        return [pid for pid, _, _ in stream.in_hand() if pid is not None]
+
+    def _bytes(self, stream: Any) -> int | None:
+        tally: Tally = stream.tally
+        return tally.bytes
+
+    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
+        assert self._run_of is not None
+        tally, total = self._run_of.tally, self._total.files if self._total else None
+        done = tally.files + tally.skipped
+        far = f"{done:,} of {total:,} files" if total else f"{done:,} files"
+        left = seconds_left(tally, total)
+        return self._bar("" if left is None else f"{clock(left)} left", total, done, far, width)
+
+
+class PlainProgress:
+    """A line every few seconds."""
+
+    def __init__(self, descriptor: int, *, files: Callable[[], Iterable[str]] | None) -> None:
+        self._descriptor = descriptor
+        self._stop = threading.Event()
+        self._total = _Total(files, self._stop)
+        self._run_of: Run | None = None
+        self._thread = threading.Thread(target=self._tell, name="memx-progress", daemon=True)
+
+    def watch(self, stream: Any) -> None:
+        """From now on the lines are about this run."""
+        self._run_of = stream
+
+    def took(self, block: bytes) -> None:
+        """A file is done: the run counts them itself."""
+
+    def __enter__(self) -> "PlainProgress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._total.end()
+
+    def _tell(self) -> None:
+        while not self._stop.wait(_EVERY):
+            self._total.begin()
+            if self._run_of is not None:
+                try:
+                    os.write(self._descriptor, f"memx: {far(self._run_of.tally, self._total.files)}\n".encode())
+                except OSError:
+                    return  # nobody reads it
+
+
+def far(tally: Tally, total: int | None) -> str:
+    """How far a run has come, in one line."""
+    done, seconds = tally.files + tally.skipped, tally.seconds
+    parts = [
+        f"{done:,} of {total:,} files" if total else f"{done:,} files",
+        format_size(tally.bytes),
+        f"{tally.files / seconds:,.0f} files/s" if seconds else "",
+        f"errors: {_counts(tally.codes)}" if tally.codes else "",
+        f"{clock(left)} left" if (left := seconds_left(tally, total)) is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def seconds_left(tally: Tally, total: int | None) -> float | None:
+    """How long a run will last yet, if it goes on as it went; None where that cannot be told."""
+    if total is None or not tally.files:
+        return None
+    return max(0, total - tally.files - tally.skipped) * tally.seconds / tally.files
+
+
+def closing(run: Run) -> str:
+    """What a run came to, in one line."""
+    tally = run.tally
+    statuses = _counts(tally.statuses)
+    parts = [
+        f"{tally.files:,} files" + (f": {statuses}" if statuses else ""),
+        f"{tally.skipped:,} there already" if tally.skipped else "",
+        f"errors: {_counts(tally.codes)}" if tally.codes else "",
+        f"{format_size(tally.bytes)} in {clock(tally.seconds)}",
+        f"highest peak {format_size(tally.peak_rss)}",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def interrupted(run: Run, file: str | None) -> str:
+    """What is left of a run that was interrupted."""
+    count, all_of_them = run.left or (0, True)
+    left = f"{'' if all_of_them else 'more than '}{count:,} left"
+    again = f"; go on with --resume -o {file}" if file not in (None, "-") and count else ""
+    return f"interrupted: {run.tally.files:,} files done, {left}{again}"
+
+
+def clock(seconds: float) -> str:
+    """A time for people."""
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02} h"
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counter.most_common())

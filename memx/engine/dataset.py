@@ -1,125 +1,243 @@
-"""Many files, one document each."""
+"""Many files, one document each: found, read, and counted; nothing lost."""
 
-from collections import defaultdict, deque
+import os
+import signal
+import stat
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memx.engine.budget import available_memory
-from memx.engine.discovery import discover, identity
-from memx.engine.documents import TYPE, Fold, folded
-from memx.engine.prediction import MARGIN, predict_peak
+from memx.engine.documents import Extraction, modified
+from memx.engine.feed import Feed, One
+from memx.engine.jobs import Answer, answer_to
+from memx.engine.pool import Done, Pool, Task
+from memx.engine.prediction import PeakHistory
 from memx.engine.process import resident
-from memx.engine.session import Session, StreamOptions
-from memx.engine.strategy import plan_for
-from memx.engine.streaming import Stream
-from memx.engine.workers import Job
-from memx.formats import Format
-from memx.records import Record
-from memx.sources import Origin, Source
+from memx.engine.session import StreamOptions
+from memx.errors import MemxError
+from memx.formats.base import suited
+from memx.records import Record, decode, encode
+from memx.sources import open_source
 
-_REMEMBERED = 256
+if TYPE_CHECKING:
+    from memx.engine.journal import Journal
+
+STALL = 300.0
+"""Seconds without any progress after which a worker gives a file up, where nothing else was asked for."""
+GRACE = 10.0
+"""Seconds that the files in hand have to be finished when the run is interrupted."""
+_COUNTING = 2.0
+"""Seconds that are spent on counting what an interrupted run leaves."""
 
 
-class PeakHistory:
-    """What the files of each kind peaked at, of the last ones that were read, and so what the next one will."""
+class Tally:
+    """What a run came to, so far."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, deque[tuple[int, int]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self.began = time.monotonic()
+        self.files = self.bytes = self.skipped = self.peak_rss = 0
+        self.statuses: Counter[str] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.formats: Counter[str] = Counter()
+        self.elapsed_s = 0.0
+        """Seconds that were spent on the files, by all workers together."""
 
-    def predict(self, key: str, size: int | None) -> int:
-        """Resident bytes that the next file of the row `key` should stay below: see `memx.engine.prediction`.
+    def note(self, answer: Answer) -> None:
+        """A file is done."""
+        self.files += 1
+        self.bytes += answer.size or 0
+        self.statuses[answer.status] += 1
+        if answer.code:
+            self.codes[answer.code] += 1
+        self.formats[answer.format or "unknown"] += 1
+        self.peak_rss = max(self.peak_rss, answer.peak_rss)
+        self.elapsed_s += answer.elapsed_s
 
-        For the first that is what memx has now, and the same room for error.
-        """
-        runs = self._runs[key]
-        predicted = predict_peak([size for size, _ in runs], [peak for _, peak in runs], size)
-        return resident() + MARGIN if predicted is None else predicted
-
-    def note(self, key: str, size: int | None, peak: int) -> None:
-        """A file of the row `key` was read."""
-        if size is not None and peak:
-            self._runs[key].append((size, peak))
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.began
 
 
-class Extraction(Stream):
-    """One source read into one `metadata` record, which is all that `records()` and `lines()` give.
+class Run:
+    """Reads many files, each into one `metadata` record: iterate `lines()` or `records()`, once.
 
-    What is wrong with the source is never raised: it is the record's `code` and `reason`. Where a worker dies,
-    the record is made here. A KeyboardInterrupt leaves no record. Raises UsageError for a format that does
-    not exist.
+    `paths` is gone through by a thread of its own. With `jobs`, or where the options ask for anything that needs
+    a process of its own, files are read by so many workers (one, for None); else in this process, and only what
+    libraries read by a worker. Files whose line stands in `journal` are left out. Raises UsageError where the
+    user's extractor cannot be used, before any file is read.
     """
 
-    _last = TYPE
+    path, size, position, write_batch = "", None, None, None
 
     def __init__(
-        self, origin: Origin, options: StreamOptions | None = None, history: PeakHistory | None = None
+        self,
+        paths: Iterable[str],
+        options: StreamOptions | None = None,
+        *,
+        jobs: int | None = None,
+        journal: "Journal | None" = None,
     ) -> None:
-        super().__init__(origin, replace(options or StreamOptions(), summary=True))
-        self._history = history or PeakHistory()
-        self._key: str | None = None
-        self._predicted: int | None = None
+        self.options = options or StreamOptions()
+        self.tally = Tally()
+        self.left: tuple[int, bool] | None = None
+        """After an interrupt: how many files were not read, and whether all of them were counted."""
+        self._paths = paths
+        self._jobs = jobs
+        self._journal = journal
+        self._stopping = False
+        self._dropped = 0
+        self._reading: str | None = None
+        self._history = PeakHistory()
+        self._libraries: Pool | None = None
+        self.pool = self._pool()
+        if self.options.extractor is not None and self.pool is not None:
+            try:
+                self.pool.start()
+            except BaseException:
+                self.pool.close()
+                raise
 
-    def document(self) -> Record:
-        """The `metadata` record."""
-        (record,) = self.records()
-        return record
+    @property
+    def status(self) -> str:
+        """`complete`, if every file was."""
+        return "complete" if self.tally.statuses["complete"] == self.tally.files else "failed"
 
-    def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
-        self._predict(row, source)
-        return super()._from_here(row, source, copy)
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that reads, if it is another."""
+        return next((pid for pid, _, _ in self.in_hand()), None)
 
-    def _told(self, session: Session) -> Iterator[Record]:
-        return folded(session, self._predicted)
+    def in_hand(self) -> list[tuple[int | None, str, int]]:
+        """What is being read: the worker (None: this process), the path, and the bytes that it keeps resident."""
+        if self.pool is not None:
+            return list(self.pool.in_hand())
+        return [] if self._reading is None else [(None, self._reading, resident())]
 
-    def _job(self, path: str, row: Format, source: Source, *, spooled: bool) -> Job:
-        self._predict(row, source)
-        job = super()._job(path, row, source, spooled=spooled)
-        return replace(job, document=True, predicted_peak=self._predicted)
+    def records(self) -> Iterator[Record]:
+        """The record of each file."""
+        return map(decode, self.lines())
 
-    def _predict(self, row: Format, source: Source) -> None:
-        self._key, self._predicted = row.key, self._history.predict(row.key, source.size)
+    def lines(self) -> Iterator[bytes]:
+        """The record of each file as a line, as soon as it is done."""
+        feed = Feed(self._tasks())
+        try:
+            for done in self._done(feed):
+                self.tally.note(done.answer)
+                yield done.line
+            if self._stopping:
+                count, all_of_them = feed.left(_COUNTING)
+                self.left = count + self._dropped + (self.pool.dropped if self.pool else 0), all_of_them
+        finally:
+            feed.close()
+            for pool in (self.pool, self._libraries):
+                if pool is not None:
+                    pool.close()
 
-    def _ended(self, record: Record) -> None:
-        super()._ended(record)
-        if self._key is not None:
-            self._history.note(self._key, record["size"], record["metrics"]["peak_rss"])
+    def interrupt(self) -> None:
+        """Finishes what is in hand, if that takes no more than `GRACE`, and begins nothing else.
 
-    def _closing(
-        self, file: Record | None, lines: int, error: Exception | None, metrics: dict[str, Any]
-    ) -> Iterator[Record]:
-        fold, available = Fold(self._predicted), self._available()
-        fold.take_all(super()._closing(file, lines, error, metrics))
-        opened = file is not None and file["format"] is not None
-        plan = plan_for(self.size, available, self.options.strategy, self.options.chunk_size) if opened else None
-        yield fold.record(plan, available, None)
+        For handlers of signals in the main thread.
+        """
+        self._stopping = True
+        if self.pool is not None:
+            self.pool.stop(GRACE)
+        elif self._reading is not None:
+            signal.signal(signal.SIGALRM, _time_is_up)
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
 
-    def _available(self) -> int:
-        """Bytes that a worker may take, as it would have seen them."""
-        allowed, there = self.options.max_memory, available_memory()
-        return there if allowed is None else min(there, max(0, allowed - resident()))
+    def summary(self) -> dict[str, Any]:
+        """What the run came to, as one object."""
+        tally, seconds = self.tally, self.tally.seconds
+        return {
+            "files": tally.files,
+            "skipped": tally.skipped,
+            "left": self.left and self.left[0],
+            "bytes": tally.bytes,
+            "elapsed_s": round(seconds, 3),
+            "files_per_second": round(tally.files / seconds, 3) if seconds else 0.0,
+            "status": dict(tally.statuses),
+            "errors": dict(tally.codes),
+            "formats": dict(tally.formats),
+            "peak_rss": tally.peak_rss,
+            "workers": self.pool.jobs if self.pool else 0,
+            "retried": self.pool.retried if self.pool else 0,
+            "recycled": self.pool.recycled if self.pool else 0,
+            "interrupted": self._stopping,
+        }
 
-    def _interrupted(self, given: int) -> Iterator[Record]:
-        return iter(())
+    def _pool(self) -> Pool | None:
+        options = self.options
+        if self._jobs is None and not options.needs_worker:
+            return None
+        if options.stall is None:
+            options = replace(options, stall=STALL)
+        budget = options.max_memory or resident() + available_memory()
+        return Pool(options, self._jobs or 1, budget)
+
+    def _tasks(self) -> Iterator[Task]:
+        """The files to be read."""
+        for path in self._paths:
+            if path == "-":
+                yield self._standard_input()
+                continue
+            size = _size(path)
+            if self._journal is not None and self._journal.has(path, size, modified(path)):
+                self.tally.skipped += 1
+            else:
+                yield Task(path, size)
+
+    def _standard_input(self) -> Task:
+        """That, as a copy where it is for a worker: a worker's own standard input brings it its jobs."""
+        if self.pool is None:
+            return Task("-")
+        try:
+            copy = suited(open_source("-"), "path")
+        except MemxError as exc:
+            return Task("-", failed=exc)
+        return Task(copy.local_path() or "", copy.size, copy=copy)
+
+    def _done(self, feed: Feed[Task]) -> Iterator[Done]:
+        if self.pool is not None:
+            yield from self.pool.run(feed)
+            return
+        while not (feed.ended or self._stopping):
+            task = feed.take()
+            if task is None:
+                feed.wait(1.0)
+                continue
+            extraction = Extraction(task.path, self.options, self._history, elsewhere=self._elsewhere)
+            try:
+                self._reading = task.path
+                (part,) = extraction.parts()
+                self._reading = None
+            except KeyboardInterrupt:  # it took too long to finish
+                self._dropped = 1
+                return
+            finally:
+                if self._stopping:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            record = decode(part) if isinstance(part, bytes) else part
+            yield Done(task, part if isinstance(part, bytes) else encode(part), answer_to(record))
+
+    def _elsewhere(self, path: str) -> bytes:
+        """The line of a file that a library has to read."""
+        if self._libraries is None:
+            self._libraries = Pool(self.options, 1, resident() + available_memory())
+        (done,) = self._libraries.run(One(Task(path, _size(path))))
+        return done.line
 
 
-def extract(origin: Origin, options: StreamOptions | None = None) -> Record:
-    """The `metadata` record of `origin`: one document of at most 1 MiB, read under memory management.
-
-    Raises UsageError for a format that does not exist, and nothing else: a source that cannot be read gives a
-    record with its `code`.
-    """
-    return Extraction(origin, options).document()
+def _time_is_up(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
-def extractions(
-    paths: Iterable[str], options: StreamOptions | None = None, *, output: str | int | None = None
-) -> Iterator[Extraction]:
-    """An `Extraction` for each file of `paths`, folders walked; `output` is the file being written, left out there.
-
-    They share what they learn of memory: read one before you ask for the next.
-    """
-    history = PeakHistory()
-    without = None if output is None else identity(output)
-    for path in discover(paths, without):
-        yield Extraction(path, options, history)
+def _size(path: str) -> int | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

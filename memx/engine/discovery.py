@@ -4,9 +4,12 @@ Nothing is held but the names of a part of each folder on the way down, however 
 Hidden files, links to folders and what is no file are left out, as fd(1) does; a link to a file is read.
 """
 
+import fnmatch
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from heapq import nsmallest
 from typing import BinaryIO
 
@@ -22,23 +25,56 @@ Identity = tuple[int, int]
 """Device and inode of a file."""
 
 
-def discover(paths: Iterable[str], without: Identity | None = None) -> Iterator[str]:
-    """Each of `paths` that is no folder, as it is; of a folder all files below it, by name.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of the files below a folder are wanted, by shell patterns.
+
+    A pattern without a slash is about the name of a file, or of a folder on the way to it; one with a slash about
+    the path below the folder that is walked. `*` matches slashes too. A folder that is excluded is not walked.
+    """
+
+    include: tuple[str, ...] = ()
+    """A file is wanted where one of these matches; all files, for none."""
+    exclude: tuple[str, ...] = ()
+    """Nothing is wanted that one of these matches."""
+
+    def test(self) -> Callable[[str, bool], bool]:
+        """Whether a path below the folder is wanted, given also whether it is a folder itself."""
+        included, excluded = _matcher(self.include), _matcher(self.exclude)
+        return lambda path, is_folder: not (excluded(path)) and (is_folder or not self.include or included(path))
+
+
+def _matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    names: list[str] = []
+    paths: list[str] = []
+    for pattern in patterns:
+        where = paths if "/" in pattern.rstrip("/") else names
+        where.append(fnmatch.translate(pattern.rstrip("/").removeprefix("./").removeprefix("/")))
+    name, path = (re.compile("|".join(found) or "(?!)").match for found in (names, paths))
+    return lambda below: bool(name(below.rpartition("/")[2]) or path(below))
+
+
+EVERYTHING = Wanted()
+
+
+def discover(paths: Iterable[str], without: Identity | None = None, wanted: Wanted = EVERYTHING) -> Iterator[str]:
+    """Each of `paths` that is no folder, as it is; of a folder all `wanted` files below it, by name.
 
     A folder that cannot be listed is given itself, so that whoever reads it says why. `without` is left out
     below folders: the file that is being written.
     """
+    is_wanted = wanted.test()
     for path in paths:
         if path != "-" and os.path.isdir(path):
-            yield from _walk(path, without)
+            yield from _walk(path, without, is_wanted)
         else:
             yield path
 
 
-def _walk(top: str, without: Identity | None) -> Iterator[str]:
-    levels = [(top, _entries(top))]
+def _walk(top: str, without: Identity | None, is_wanted: Callable[[str, bool], bool]) -> Iterator[str]:
+    levels = [(top, "", _entries(top))]
     while levels:
-        folder, entries = levels[-1]
+        folder, below, entries = levels[-1]
         try:
             name, is_folder = next(entries, (None, False))
         except OSError:
@@ -49,8 +85,10 @@ def _walk(top: str, without: Identity | None) -> Iterator[str]:
             levels.pop()
             continue
         path = os.path.join(folder, name)
+        if not is_wanted(below + name, is_folder):
+            continue
         if is_folder:
-            levels.append((path, _entries(path)))
+            levels.append((path, f"{below}{name}/", _entries(path)))
         elif without is None or identity(path) != without:
             yield path
 

@@ -6,11 +6,16 @@ room for error. Size alone explains half of real processes, so the line is used 
 """
 
 import math
+from collections import defaultdict, deque
 from collections.abc import Sequence
+
+from memx.engine.process import resident
 
 MARGIN = 128 << 20
 CORRELATED = 0.3
 _ENOUGH = 3
+_REMEMBERED, _KINDS = 256, 64
+"""Runs that are remembered of a kind of files, and kinds."""
 
 
 def predict_peak(sizes: Sequence[int], peaks: Sequence[int], size: int | None) -> int | None:
@@ -37,3 +42,37 @@ def predict_peak(sizes: Sequence[int], peaks: Sequence[int], size: int | None) -
     off = sum(w * (y - mean_peak - slope * (x - mean_size)) ** 2 for w, x, y in zip(weights, sizes, peaks, strict=True))
     sigma = math.sqrt(off / sum(weights))
     return round(min(max(line, min(peaks)), highest) + max(MARGIN, 2 * sigma))
+
+
+class PeakHistory:
+    """What the files of each kind peaked at, of the last ones that were read, and so what the next one will."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, deque[tuple[int, int]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+
+    def predict(self, kind: str, size: int | None) -> int:
+        """Resident bytes that the next file of this `kind` should stay below: see `predict_peak`.
+
+        For the first that is what memx has now, and the same room for error.
+        """
+        predicted = self._predicted(kind, size)
+        return resident() + MARGIN if predicted is None else predicted
+
+    def expect(self, kind: str, size: int | None) -> int:
+        """Resident bytes that the next file of this `kind` may well take; 0 where nothing was seen.
+
+        Without the room for error: a file that was refused memory for want of it is read again.
+        """
+        predicted = self._predicted(kind, size)
+        return 0 if predicted is None else predicted - MARGIN
+
+    def note(self, kind: str, size: int | None, peak: int) -> None:
+        """A file of this `kind` was read."""
+        if size is not None and peak:
+            if kind not in self._runs and len(self._runs) >= _KINDS:
+                self._runs.clear()
+            self._runs[kind].append((size, peak))
+
+    def _predicted(self, kind: str, size: int | None) -> int | None:
+        runs = self._runs.get(kind, ())
+        return predict_peak([size for size, _ in runs], [peak for _, peak in runs], size)

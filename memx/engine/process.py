@@ -28,8 +28,9 @@ class PeakMeter:
             mark = kilobytes(status, b"VmHWM:") or _maximum_rss()
             for meter in _running.meters:
                 meter._seen = max(meter._seen, mark)
-            self.exact = _reset_high_water()
             self._seen = self.began_at = kilobytes(status, b"VmRSS:") or _maximum_rss()
+            # a mark that is where it would fall to need not be reset, which takes as long as reading a small file
+            self.exact = (b"VmHWM:" in status and mark <= self.began_at) or _reset_high_water()
             _running.meters.add(self)
 
     def peak(self) -> int:

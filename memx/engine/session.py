@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from memx.engine.asking import Librarian
 from memx.engine.budget import available_memory
@@ -49,10 +49,20 @@ class StreamOptions:
     """Bytes of the whole of memx; the reading then runs in a worker whose limit the kernel holds."""
     timeout: float | None = None
     """Seconds for one source; the reading then runs in a worker that can be stopped."""
+    stall: float | None = None
+    """Seconds that a worker may spend on one source without reading or computing anything."""
+    extractor: str | None = None
+    """`module:function`, or the name of an entry point, that is called instead of memx's readers."""
     chunks: bool = False
     """Whether each chunk of a chunked data set (HDF5, NetCDF-4) gets a record."""
     summary: bool = False
     """Only what describes the whole source: no frames, packets or chunks."""
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether a process of its own has to hold what is asked for."""
+        limits = (self.timeout, self.stall, self.max_memory, self.extractor)
+        return any(limit is not None for limit in limits)
 
     def for_reader(self, plan: StrategyPlan, memory: ReadingMemory) -> ReadOptions:
         """What a reader is told under `plan`; its buffers are lent by `memory`."""
@@ -70,22 +80,46 @@ class StreamOptions:
         )
 
 
+class Reading(Protocol):
+    """One source being read in this process."""
+
+    plan: StrategyPlan
+
+    @property
+    def position(self) -> int | None:
+        """How far it has come, in bytes, if that is known."""
+
+    @property
+    def bytes_read(self) -> int:
+        """What was read so far, as far as that is known."""
+
+    def __iter__(self) -> Generator[Record]:
+        """The records, from `file` to `end`."""
+
+
 class Session:
     """The records of one open source, from `file` to `end`; iterate once.
 
     What is wrong with the source is never raised: it is an `error` record, and the status of `end`. The source
-    can do what the reader of `row` asks for; `spooled` says that it is a copy. Raises BelongsTo, before the
-    first record, where the file is for a library and this process is not `isolated`.
+    can do what the reader of `row` asks for; `spooled` says that it is a copy. `prepare` is given in a worker: it
+    is told each row that the file is read as. Raises BelongsTo, before the first record, where the file is for a
+    library and this process is no worker.
     """
 
     def __init__(
-        self, source: Source, row: Format, options: StreamOptions, *, spooled: bool = False, isolated: bool = False
+        self,
+        source: Source,
+        row: Format,
+        options: StreamOptions,
+        *,
+        spooled: bool = False,
+        prepare: Callable[[Format], None] | None = None,
     ) -> None:
         self._source = source
         self._row = row
         self._options = options
         self._spooled = spooled
-        self._isolated = isolated
+        self._prepare = prepare
         self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
@@ -152,7 +186,7 @@ class Session:
         self._librarian = Librarian(self._source.local_path(), options, self._options.max_memory)
         options = replace(options, ask_library=self._librarian)
         self._reader, added = open_reader(
-            self._source, self._row, options, libraries=self._isolated, handed_on=self._is_of
+            self._source, self._row, options, libraries=self._prepare is not None, handed_on=self._is_of
         )
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
@@ -171,6 +205,8 @@ class Session:
 
     def _is_of(self, row: Format) -> None:
         self._row = row
+        if self._prepare is not None:
+            self._prepare(row)
 
     def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
         """What `select` and `limit` leave; an `error` is kept always."""
@@ -248,7 +284,7 @@ def error_record(error: Exception) -> Record:
     """The `error` line of what went wrong; what memx did not foresee is `internal`, and says so."""
     if isinstance(error, MemxError):
         return fault(error.code, error.message, error.offset)
-    if _is_want_of_memory(error):
+    if is_want_of_memory(error):
         return fault(OverMemory.code, "the memory that may be used does not hold what this file needs")
     what = f"{type(error).__name__}: {error}"[:500]
     return fault(
@@ -256,7 +292,7 @@ def error_record(error: Exception) -> Record:
     )
 
 
-def _is_want_of_memory(error: Exception) -> bool:
+def is_want_of_memory(error: Exception) -> bool:
     """Whether memory was refused: to Python itself, to a call of the system, to a library being loaded, to a thread."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM

@@ -1,16 +1,34 @@
 """The way of a byte: open, detect, and the records, from this process or from a worker."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from memx.engine.jobs import Job, Orders
 from memx.engine.process import resident
-from memx.engine.session import Meter, Session, StreamOptions, end_record, error_record, file_record
-from memx.engine.workers import Job, Worker
-from memx.errors import MemxError, ReaderCrashed, TruncatedFile, UsageError
+from memx.engine.session import Meter, Reading, Session, StreamOptions, end_record, error_record, file_record
+from memx.errors import LimitError, MemxError, ReaderCrashed, TruncatedFile, UsageError
 from memx.formats import Format, by_key, detect, format_names
 from memx.formats.base import BelongsTo, fault, suited
 from memx.records import Record, decode, encode
-from memx.sources import Origin, Source, name_of, open_source
+from memx.sources import LocalFile, Origin, Source, name_of, open_source
+from memx.sources.local import open_descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a worker knows of the source that it reads: there, libraries may be loaded."""
+
+    prepare: Callable[[Format], None]
+    """Told each row that the source is read as, before its reader is loaded."""
+    name: str | None = None
+    """What records call the source; None: as it is called."""
+    row: Format | None = None
+    """None: as its first bytes say."""
+    spooled: bool = False
+    """Whether the source is a copy."""
+    call: Callable[[Source, Format, StreamOptions], Reading] | None = None
+    """What reads it instead of memx's readers: the user's extractor."""
 
 
 class Stream:
@@ -25,8 +43,8 @@ class Stream:
     _last = "end"
     """The type of the last record, which has the status."""
 
-    def __init__(self, origin: Origin, options: StreamOptions | None = None) -> None:
-        self.path = name_of(origin)
+    def __init__(self, origin: Origin, options: StreamOptions | None = None, *, inside: Inside | None = None) -> None:
+        self.path = name_of(origin) if inside is None or inside.name is None else inside.name
         self.options = options or StreamOptions()
         self.size: int | None = None
         self.status: str | None = None
@@ -34,7 +52,8 @@ class Stream:
         self.worker_pid: int | None = None
         self._origin = origin
         self._meter = Meter()
-        self._session: Session | None = None
+        self._session: Reading | None = None
+        self._inside = inside
         self._in_blocks = False
         if self.options.format not in (None, *format_names()):
             raise UsageError(f"there is no format {self.options.format!r}: choose from {', '.join(format_names())}")
@@ -51,52 +70,56 @@ class Stream:
 
     def records(self) -> Generator[Record]:
         """Each record as a dictionary of JSON's types."""
-        given, last, parts = 0, "", self._parts()
-        try:
-            for part in parts:
-                for record in map(decode, part.splitlines()) if isinstance(part, bytes) else (part,):
-                    given, last = given + 1, record["type"]
-                    yield record
-        except KeyboardInterrupt:
-            parts.close()
-            if last != "end":
-                yield from self._interrupted(given)
-            raise
-        finally:
-            parts.close()
+        return self.parts(blocks=False)  # type: ignore[return-value]  # no blocks, for none were asked for
 
     def lines(self) -> Generator[bytes]:
         """The records as JSON: one or several whole lines at a time, each with its newline."""
-        self._in_blocks = True
-        given, last, parts = 0, b"", self._parts()
+        parts = self.parts()
         try:
-            for part in parts:
-                last = part if isinstance(part, bytes) else encode(part)
-                given += last.count(b"\n")
-                yield last
-        except KeyboardInterrupt:
-            parts.close()
-            if not _ends(last):
-                yield from map(encode, self._interrupted(given))
-            raise
+            while True:
+                try:
+                    for part in parts:
+                        yield part if isinstance(part, bytes) else encode(part)
+                    return
+                except KeyboardInterrupt as exc:  # was thrown in here: the parts have a last word to say
+                    part = parts.throw(exc)  # raises it again where nothing is left to say
+                    yield part if isinstance(part, bytes) else encode(part)
         finally:
             parts.close()
 
-    def _parts(self) -> Generator[Record | bytes]:
+    def parts(self, *, blocks: bool = True) -> Generator[Record | bytes]:
+        """The records as they come: one by one, or, with `blocks`, some as whole lines."""
+        self._in_blocks = blocks
+        given, last, parts = 0, False, self._opened()
+        try:
+            for part in parts:
+                for told in map(decode, part.splitlines()) if isinstance(part, bytes) and not blocks else (part,):
+                    given += told.count(b"\n") if isinstance(told, bytes) else 1
+                    last = self._is_last(told)
+                    yield told
+        except (KeyboardInterrupt, LimitError) as exc:  # it struck outside of the session, which tells of it itself
+            parts.close()
+            if not last:
+                yield from self._cut_short(exc, given)
+            if isinstance(exc, KeyboardInterrupt):
+                raise
+        finally:
+            parts.close()
+
+    def _opened(self) -> Generator[Record | bytes]:
         """Records, read in this process, or blocks of lines that a worker wrote."""
         try:
-            source = open_source(self._origin)
+            source = self._open()
         except MemxError as exc:
             yield from self._unreadable(None, exc)
             return
         with source:
             self.size = source.size
             try:
-                row = detect(source, self.options.format)
-                isolated = (
-                    row.library is not None or self.options.timeout is not None or self.options.max_memory is not None
-                )
-                copy = suited(source, "path" if isolated else row.load().access)
+                row = self._row(source)
+                isolated = self._inside is None and (row.library is not None or self.options.needs_worker)
+                by_path = isolated or self.options.extractor is not None
+                copy = suited(source, "path" if by_path else row.load().access)
             except MemxError as exc:
                 yield from self._unreadable(source, exc)
                 return
@@ -109,18 +132,42 @@ class Stream:
                         row = by_key(direction.key)
                 yield from self._from_worker(row, source, copy)
 
+    def _open(self) -> Source:
+        if self._inside is None or self._inside.row is None:
+            return open_source(self._origin)
+        assert isinstance(self._origin, str)
+        return LocalFile(open_descriptor(self._origin), self.path, name=self._origin)
+
+    def _row(self, source: Source) -> Format:
+        """What `source` is to be read as."""
+        if self._inside is None:
+            return detect(source, self.options.format)
+        row = self._inside.row or detect(source, self.options.format)
+        self._inside.prepare(row)
+        return row
+
     def _from_here(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
-        self._session = Session(copy, row, self.options, spooled=copy is not source)
+        inside, spooled = self._inside, copy is not source
+        if inside is None:
+            self._session = Session(copy, row, self.options, spooled=spooled)
+        elif inside.call is not None:
+            self._session = inside.call(copy, row, self.options)
+        else:
+            spooled = spooled or inside.spooled
+            self._session = Session(copy, row, self.options, spooled=spooled, prepare=inside.prepare)
         for record in self._told(self._session):
             if not isinstance(record, bytes) and record["type"] == self._last:
                 self._ended(record)
             yield record
 
     def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
+        from memx.engine.workers import Worker  # late: workers themselves never need it
+
         self._session = None
         path = copy.local_path()
         assert path is not None
-        worker = Worker(self._job(path, row, source, spooled=copy is not source))
+        worker = Worker(Orders(self.options, documents=self._last != "end"))
+        worker.send(self._job(path, row, source, spooled=copy is not source))
         self.worker_pid = worker.pid
         lines, stopped = 0, None
         try:
@@ -143,11 +190,11 @@ class Stream:
         """What a worker is to do with the file at `path`."""
         budget = self.options.max_memory
         allowance = None if budget is None else budget - resident()
-        return Job(path, source.path, spooled, row, self.options, allowance)
+        return Job(1, path, source.path, spooled=spooled, row=row, allowance=allowance, last=True)
 
-    def _told(self, session: Session) -> Iterator[Record | bytes]:
+    def _told(self, session: Reading) -> Iterator[Record | bytes]:
         """What of `session` leaves memx."""
-        return session.blocks() if self._in_blocks else iter(session)
+        return session.blocks() if self._in_blocks and isinstance(session, Session) else iter(session)
 
     def _ended(self, record: Record) -> None:
         """This was the last record."""
@@ -165,13 +212,22 @@ class Stream:
         self.status = "failed"
         yield self._stamp(end_record(self.path, self.status, record["message"], lines + 1, metrics))
 
-    def _interrupted(self, given: int) -> Iterator[Record]:
-        """The lines that are missing after `given` lines when the user interrupts."""
+    def _is_last(self, part: Record | bytes) -> bool:
+        if isinstance(part, bytes):
+            return part.startswith(b'{"type":"%s"' % self._last.encode(), part.rfind(b"\n", 0, -1) + 1)
+        return bool(part["type"] == self._last)
+
+    def _cut_short(self, error: KeyboardInterrupt | LimitError, given: int) -> Iterator[Record]:
+        """The lines that are missing after `given` lines when the reading is ended from outside."""
+        metrics = self._meter.metrics(0 if self._session is None else self._session.bytes_read)
+        if isinstance(error, LimitError):
+            file = None if given else file_record(self.path, None, self.size, None)
+            yield from self._closing(file, given - 1, error, metrics)
+            return
         if not given:
             yield self._stamp(file_record(self.path, None, self.size, None))
         yield self._stamp(fault(TruncatedFile.code, "interrupted"))
         self.status = "truncated"
-        metrics = self._meter.metrics(0 if self._session is None else self._session.bytes_read)
         yield self._stamp(end_record(self.path, self.status, "interrupted", max(1, given), metrics))
 
     def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
@@ -185,11 +241,6 @@ class Stream:
 
     def _stamp(self, record: Record) -> Record:
         return record | {"source": self.path} if self.options.with_path else record
-
-
-def _ends(block: bytes) -> bool:
-    """Whether the last of some whole lines is an `end` line."""
-    return block.startswith(b'{"type":"end"', block.rfind(b"\n", 0, -1) + 1)
 
 
 def stream(origin: Origin, options: StreamOptions | None = None) -> Iterator[Record]:

@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_read_is_named(file: Path, capsys: pytest.Capture
 
 def test_help_and_version_need_no_configuration(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("broken")
-    for arguments in (["--help"], ["stream", "--help"], ["stream", "--schema"], ["--version", "x"]):
+    for arguments in (["--help"], ["stream", "--help"], ["gc-tune", "-h"], ["stream", "--schema"], ["--version", "x"]):
         assert main(arguments) == 0
         assert capsys.readouterr().err == ""
     assert main(["status"]) == 2

@@ -32,6 +32,7 @@ def test_check_finds_what_is_stale(
     assert docgen.main([]) == 0
     assert sorted(path.name for path in (tmp_path / "man").iterdir()) == [
         "memx-extract.1",
+        "memx-gc-tune.1",
         "memx-status.1",
         "memx-stream.1",
         "memx.1",

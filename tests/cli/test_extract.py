@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from memx.cli import main
 from memx.cli.columns import width_of
 from memx.cli.documents import DocumentTable
 from memx.cli.output import OutputOptions
-from memx.engine.dataset import Extraction, extract
+from memx.engine.dataset import Run
+from memx.engine.documents import extract
 from memx.engine.session import StreamOptions
 from memx.engine.strategy import ExtractionStrategy
 from memx.records import MAX_LINE, Record, decode
@@ -136,7 +138,12 @@ def test_standard_input_is_a_source(archive: Path) -> None:
         (["--max-memory", "lots", "x"], b"is no size"),
         (["--timeout", "0", "x"], b"is no time"),
         (["--strategy", "fast", "x"], b"fast"),
-        (["--jobs", "2", "x"], b"--jobs"),
+        (["--jobs", "0", "x"], b"--jobs"),
+        (["--resume", "x"], b"say which with --output"),
+        (["--extractor", "no_such_module:f", "x"], b"there is no module no_such_module"),
+        (["--extractor", "no_such_point", "x"], b"write MODULE:FUNCTION"),
+        (["--extractor", "json:lodas", "x"], b"did you mean load"),
+        (["--extractor", "json:__name__", "x"], b"cannot be called"),
     ],
     ids=str,
 )
@@ -147,19 +154,25 @@ def test_wrong_usage(arguments: list[str], said: bytes, tmp_path: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-def test_the_command_makes_one_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    calls: list[tuple[list[str], list[StreamOptions], OutputOptions]] = []
+def test_the_command_makes_one_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs: list[tuple[list[str], StreamOptions, int | None]] = []
+    outputs: list[OutputOptions] = []
 
-    def emit(streams: list[Extraction], options: OutputOptions, look: object) -> bool:
-        given = list(streams)
-        calls.append(([stream.path for stream in given], [stream.options for stream in given], options))
+    class Fake(Run):
+        def __init__(self, paths: Iterable[str], options: StreamOptions, *, jobs: int | None, journal: None) -> None:
+            super().__init__(())
+            runs.append((list(paths), options, jobs))
+
+    def emit(streams: list[Run], options: OutputOptions, look: object, finish: object) -> bool:
+        outputs.append(options)
         return True
 
+    monkeypatch.setattr("memx.engine.dataset.Run", Fake)
     monkeypatch.setattr("memx.cli.output.emit", emit)
     (tmp_path / "list").write_text("three\n")
     line = (
         f"extract one -o {tmp_path}/out --format HDF5 --json --max-memory 1G --strategy balanced --max-value-bytes 9 "
-        f"--timeout 2.5 --no-color --files-from {tmp_path}/list two"
+        f"--timeout 2.5 --stall 7 --jobs 3 --extractor json:load --no-color --files-from {tmp_path}/list two"
     )
     assert main(line.split()) == 0
     wanted = StreamOptions(
@@ -168,10 +181,11 @@ def test_the_command_makes_one_call(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         strategy=ExtractionStrategy.BALANCED,
         max_memory=1 << 30,
         timeout=2.5,
-        summary=True,
+        stall=7.0,
+        extractor="json:load",
     )
-    options = OutputOptions(file=f"{tmp_path}/out", table=False, color=False, sources=["one", "two"])
-    assert calls == [(["one", "two", "three"], [wanted] * 3, options)]
+    assert runs == [(["one", "two", "three"], wanted, 3)]
+    assert outputs == [OutputOptions(file=f"{tmp_path}/out", table=False, color=False, sources=["one", "two"])]
 
 
 def test_options_reach_the_reading(archive: Path) -> None:
@@ -208,18 +222,42 @@ def test_time_is_kept(tmp_path: Path) -> None:
     assert (done.returncode, record["status"], record["code"]) == (1, "failed", "timeout")
 
 
-def test_interrupted_between_whole_lines(tmp_path: Path, archive: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [[], ["-j", "2"]], ids=["here", "workers"])
+def test_interrupted_a_file_that_takes_too_long_is_given_up(jobs: list[str], tmp_path: Path, archive: Path) -> None:
     big = tmp_path / "big.bin"
     with big.open("wb") as file:
         file.truncate(1 << 40)
-    with started("extract", archive, big) as process:
+    with started("extract", *jobs, archive, big) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         lines = [process.stdout.readline() for _ in NAMES]
         process.send_signal(signal.SIGINT)
         rest, errors = process.stdout.read(), process.stderr.read()
-    assert (process.returncode, rest, errors) == (130, b"", b"")
+    assert (process.returncode, rest) == (130, b"")
+    assert errors == b"memx: interrupted: 3 files done, 1 left\n"
     assert [decode(line)["status"] for line in lines] == ["complete"] * 3
+
+
+@pytest.mark.parametrize("jobs", [[], ["-j", "2"]], ids=["here", "workers"])
+def test_interrupted_what_is_in_hand_is_finished(jobs: list[str], tmp_path: Path, archive: Path) -> None:
+    pipe = archive / "deeper" / "a.pipe"
+    os.mkfifo(pipe)
+    with started("extract", *jobs, pipe, archive, "-o", tmp_path / "out.jsonl") as process:
+        assert process.stderr is not None
+        with pipe.open("wb") as writer:
+            writer.write(b"first")
+            writer.flush()
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+            writer.write(b"last")
+        errors = process.stderr.read()
+    assert process.returncode == 130
+    records = records_of((tmp_path / "out.jsonl").read_bytes())
+    of_pipe = [record for record in records if record["path"] == str(pipe)]
+    assert [record["status"] for record in of_pipe] == ["complete"]
+    assert errors.startswith(f"memx: interrupted: {len(records)} files done, {4 - len(records)} left".encode())
 
 
 def test_reader_of_the_pipe_goes_away(archive: Path) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from memx import formats
-from memx.engine.dataset import Extraction, PeakHistory, extract
-from memx.engine.documents import Fold, folded
-from memx.engine.prediction import MARGIN
+from memx.engine.documents import Extraction, Fold, extract, folded
+from memx.engine.prediction import MARGIN, PeakHistory
 from memx.engine.process import resident
 from memx.engine.session import Session, StreamOptions
 from memx.engine.strategy import ExtractionStrategy
@@ -27,7 +26,7 @@ from memx.sources import open_source
 from tests.contract import schema_faults
 from tests.samples import fits, video
 
-MEMBERS = ["type", "path", "format", "size", "status", "reason", "code", "strategy", "metadata", "metrics"]
+MEMBERS = ["type", "path", "format", "size", "status", "reason", "code", "strategy", "metadata", "mtime", "metrics"]
 METRICS = ["elapsed_s", "bytes_read", "peak_rss", "peak_rss_delta", "peak_exact", "gc"]
 
 
@@ -205,7 +204,7 @@ def test_large_metadata_is_one_line_of_at_most_a_mebibyte(tmp_path: Path) -> Non
             file.create_group(f"a group with a long name and a number, which is {number:06}").attrs["number"] = number
     record = extract(path)
     assert record["metadata_truncated"] is True
-    assert list(record)[-2:] == ["metadata_truncated", "metrics"]
+    assert list(record)[-3:] == ["metadata_truncated", "mtime", "metrics"]
     assert record["status"] == "complete"
     assert MAX_LINE * 0.9 < len(encode(record)) <= MAX_LINE
     assert schema_faults([record]) == []
@@ -304,10 +303,8 @@ def test_what_was_seen_is_bounded() -> None:
 
 
 def test_extractions_learn_from_each_other(tmp_path: Path) -> None:
-    from memx.engine.dataset import extractions
-
-    path = str(fits.build(tmp_path))
-    first, second = (extraction.document() for extraction in extractions([path, path]))
+    path, history = str(fits.build(tmp_path)), PeakHistory()
+    first, second = (Extraction(path, history=history).document() for _ in range(2))
     seen = first["metrics"]["peak_rss"]
     assert second["strategy"]["predicted_peak"] == seen + MARGIN
 
@@ -327,7 +324,7 @@ def test_under_a_real_limit(kind: str, tmp_path: Path) -> None:
     with big.open("wb") as file:
         file.truncate(400 << 20)
     code = (
-        "import json; from memx.engine.dataset import extract; input()\n"
+        "import json; from memx.engine.documents import extract; input()\n"
         f"print(json.dumps([extract({str(path)!r}), extract({str(big)!r})]))"
     )
     folder = real_cgroup() if kind == "cgroup" else None
@@ -372,5 +369,5 @@ def test_what_a_worker_died_of(
 ) -> None:
     monkeypatch.setattr("memx.engine.workers.oom_kills", lambda: kills)
     worker = object.__new__(Worker)
-    worker._limited, worker._oom_kills = limited, 3
+    worker._limited, worker._oom_kills, worker._fence = limited, 3, None
     assert worker._death(status).code == code
