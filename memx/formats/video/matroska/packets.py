@@ -63,7 +63,7 @@ class Demuxer:
         What goes the common way is done here; all else is done by `_of_block`.
         """
         yield from map(packet_line, self._frames_left)
-        clusters = self._clusters
+        clusters, ends = self._clusters, LINE_END
         paces = {track.index: self._pace(track) for track in self._tracks}
         for block in self._blocks:
             track, time, key, laced, duration, size, pos, _, data, at = block
@@ -95,7 +95,7 @@ class Demuxer:
             if size:
                 yield (
                     f'{begin}{pts},"dts":{dts if dts != NO_TIME else "null"},"duration":{step or "null"},'
-                    f'"size":{size},"pos":{pos}{LINE_END[key or all_keys]}'
+                    f'"size":{size},"pos":{pos}{ends[key or all_keys]}'
                 )
 
     def _pace(self, track: Track) -> Pace | None:
