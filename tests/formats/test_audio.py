@@ -17,6 +17,7 @@ from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats import StreamingExtractionFactory
 from memx.formats.audio import AudioStreamReader, sndfile
 from memx.formats.base import BelongsTo, ReadOptions
+from memx.records import encode
 from memx.sources import open_source
 from tests.contract import assert_contract
 from tests.oracles.audio import disagreements
@@ -137,6 +138,14 @@ def test_what_a_stream_says(files: dict[str, Path]) -> None:
     (stream,) = of(read(files["m4a"])[0], "stream")
     assert (stream["codec"], stream["container"]) == ("aac", "mov,mp4,m4a,3gp,3g2,mj2")
     assert stream["tags"]["title"] == "Ein Stück"
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3", "m4a"])
+def test_blocks_are_the_same_lines(files: dict[str, Path], kind: str) -> None:
+    with open_source(files[kind]) as source, AudioStreamReader(source) as reader:
+        reader.begin()
+        lines = b"".join(part if isinstance(part, bytes) else encode(part) for part in reader.blocks())
+    assert lines == b"".join(map(encode, read(files[kind])[0][1:]))
 
 
 def test_every_stream_is_measured(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from memx.errors import CorruptFile, FormatError, TruncatedFile
 from memx.formats.audio.chunks import cut_off
+from memx.formats.audio.framing import lines_of
 from memx.formats.audio.libav import AvFile
 from memx.formats.audio.mpeg import behind_tags, says_its_length
 from memx.formats.audio.sndfile import SndFile
@@ -26,8 +27,8 @@ _SNDFILE = (
     *(b" paf", b"fap ", b"2BIT", b"Crea", b"ALaw", b"Exte"),
 )
 """How files begin that libsndfile reads properly; and those of Vorbis and Opus, and MP3 that say their length."""
-_BARE = frozenset(("mp3", "aac", "ac3", "eac3"))
-"""What FFmpeg may take bytes for by their name alone."""
+_LEAST = 8
+"""Bytes: the header of a frame in ADTS has seven, and one of AC-3 or MPEG with its first samples more."""
 _LAST_FRAMES = 2 * 1152
 """Samples by which an MP3 may be shorter than it says: decoders drop a last frame that nothing follows."""
 _MOST_PADDING = 2 * 4095
@@ -74,6 +75,21 @@ class AudioStreamReader(StreamReader):
         return {}
 
     def records(self) -> Iterator[Record]:
+        for part in self._parts():
+            if isinstance(part, list):
+                yield from part
+            else:
+                yield part
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        for part in self._parts():
+            if not isinstance(part, list):
+                yield part
+            elif part:
+                yield lines_of(part)
+
+    def _parts(self) -> Iterator[Record | list[Record]]:
+        """The records; `frame` records as many at a time as a block completes, where libsndfile decodes."""
         yield from self._described
         if self.options.summary:
             pass  # what the head announces is all
@@ -114,7 +130,8 @@ class AudioStreamReader(StreamReader):
         streams = other.streams()
         if not streams:
             raise CorruptFile("there is no stream of sound in this file")
-        guessed = not has_sound_signature(head) and all(stream["container"] in _BARE for stream in streams)
+        by_name = all(stream["container"] == "mp3" for stream in streams) or len(head) < _LEAST
+        guessed = by_name and not has_sound_signature(head)
         if guessed and not any(stream["sample_rate"] for stream in streams):
             raise CorruptFile("FFmpeg went by the name, and found no frame of sound that holds together")
         if sound is not None and sound.announced is not None and len(streams) == 1:
@@ -141,7 +158,7 @@ class AudioStreamReader(StreamReader):
         except CorruptFile:
             return None
 
-    def _measured(self, sound: SndFile) -> Iterator[Record]:
+    def _measured(self, sound: SndFile) -> Iterator[Record | list[Record]]:
         """The frames that libsndfile decodes; where it loses its way in a FLAC file, FFmpeg goes on."""
         if self._other is not None:
             self._other.close()
@@ -158,7 +175,7 @@ class AudioStreamReader(StreamReader):
             except CorruptFile as exc:
                 problem = exc
         else:
-            yield from sound.meter.finish()
+            yield sound.meter.finish()
         announced, given = sound.announced or 0, sound.meter.samples
         if announced - given > (_LAST_FRAMES if stream["codec"] in ("mp1", "mp2", "mp3") else 0):
             cut = TruncatedFile(f"the sound ends after {given} of the {announced} samples announced")

@@ -142,8 +142,8 @@ class SndFile:
             "container": container,
         }
 
-    def frames(self) -> Iterator[Record]:
-        """The frames that whole blocks give. Raises CorruptFile where libsndfile cannot read on."""
+    def frames(self) -> Iterator[list[Record]]:
+        """The frames that whole blocks complete, block by block. Raises CorruptFile where libsndfile cannot read on."""
         if self._file.format == "FLAC" and cores() > 1 and (yield from self._frames_of_parts()):
             return
         known = self.meter.samples
@@ -154,7 +154,7 @@ class SndFile:
                 samples, energies = lane.take()
                 if not samples:
                     return
-                yield from self.meter.join(energies, samples)
+                yield self.meter.join(energies, samples)
 
     def _measure(self, known: int) -> "tuple[int, NDArray[Any]]":
         """How many samples the next block behind the `known` ones has, and the energies of the hops it completes.
@@ -178,7 +178,7 @@ class SndFile:
         self._position += block.shape[1]
         return block
 
-    def _frames_of_parts(self) -> Generator[Record, None, bool]:
+    def _frames_of_parts(self) -> Generator[list[Record], None, bool]:
         """The frames of parts that two decoders read in turns; whether those were all.
 
         They stop where a decoder fails, or where a part does not begin with the samples behind the one before:
@@ -203,7 +203,7 @@ class SndFile:
                 if seam is not None and not first.startswith(seam):
                     return False
                 seam = behind
-                yield from self.meter.join(energies, min(length, total - begin))
+                yield self.meter.join(energies, min(length, total - begin))
                 for task in islice(tasks, 1):
                     lane.put(task)
         return True
