@@ -39,10 +39,14 @@ def _samples(row: Format, folder: Path) -> Iterator[bytes]:
         if hasattr(module, "constructs"):
             yield from (path.read_bytes() for path in module.constructs(folder))
         builders += _plain_builders(module)
-    for build in builders:
+    for number, build in enumerate(builders):
         path = build(folder)
-        if path.is_file() and path.stat().st_size <= LARGEST and row.matches(path.read_bytes()[:4096], path.suffix):
-            yield path.read_bytes()
+        if not path.is_file() or (number and path.stat().st_size > LARGEST):
+            continue  # the first one is the row's own: where it is too large its beginning has to do
+        with path.open("rb") as file:
+            data = file.read(LARGEST)
+        if row.matches(data[:4096], path.suffix):
+            yield data
 
 
 def _plain_builders(module: ModuleType) -> list:
