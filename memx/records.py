@@ -39,10 +39,11 @@ def encode_all(records: list[Record]) -> bytes:
         block = orjson.dumps(records)
     except TypeError:
         return b"".join(map(encode, records))
-    # no string holds a bare quote; inside of a record the same may stand, and then there are too many
-    if len(block) > MAX_LINE or block.count(b'},{"type":') != len(records) - 1:
-        return b"".join(map(encode, records))
-    return block[1:-1].replace(b'},{"type":', b'}\n{"type":') + b"\n"
+    # no string holds a bare quote, and no line a newline; where the same stands inside of a record, it shows
+    lines = block[1:-1].replace(b'},{"type":', b'}\n{"type":') + b"\n"
+    if len(lines) <= MAX_LINE and lines.count(b"\n") == len(records):
+        return lines
+    return b"".join(map(encode, records))
 
 
 def decode(line: bytes) -> Record:

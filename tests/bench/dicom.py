@@ -30,14 +30,31 @@ _CHARACTER_SET = 0x00080005
 
 
 def elements(count: int, writer: Writer) -> bytes:
-    """`count` public elements of groups 0008 to 0028, evenly from among those that are there."""
+    """`count` public elements of groups 0008 to 0020, evenly from among those that are there."""
     known = [
         (tag, row[0])
         for tag, row in sorted(DicomDictionary.items())
-        if 0x0008 <= tag >> 16 <= 0x0028 and row[0] in _VALUES and not row[3] and tag != _CHARACTER_SET
+        if 0x0008 <= tag >> 16 <= 0x0020 and row[0] in _VALUES and not row[3] and tag != _CHARACTER_SET
     ]
     step = len(known) / count
     return b"".join(writer.element(tag, vr, _VALUES[vr]) for tag, vr in (known[int(n * step)] for n in range(count)))
+
+
+def image(writer: Writer, bits: int) -> bytes:
+    """The eight elements without which pixel data mean nothing (PS3.3 C.7.6.3)."""
+    numbers = {
+        0x00280010: 512,
+        0x00280011: 512,
+        0x00280100: bits,
+        0x00280101: bits,
+        0x00280102: bits - 1,
+        0x00280103: 0,
+    }
+    return (
+        writer.numbers(0x00280002, "US", "H", 1)
+        + writer.element(0x00280004, "CS", "MONOCHROME2")
+        + b"".join(writer.numbers(tag, "US", "H", value) for tag, value in numbers.items())
+    )
 
 
 def behind(writer: Writer) -> bytes:
@@ -51,7 +68,7 @@ def pixels(folder: Path) -> Path:
     length = 500_000_000
     block = os.urandom(1_000_000)
     with path.open("wb") as out:
-        out.write(file(elements(60, writer)) + writer.header(0x7FE00010, "OW", length))
+        out.write(file(elements(60, writer) + image(writer, 16)) + writer.header(0x7FE00010, "OW", length))
         for _ in range(length // len(block)):
             out.write(block)
         out.write(behind(writer))
@@ -63,7 +80,8 @@ def fragments(folder: Path) -> Path:
     writer, path = Writer(JPEG), folder / "fragments.dcm"
     fragment = os.urandom(100_000)
     with path.open("wb") as out:
-        out.write(file(elements(60, writer), JPEG) + writer.header(0x7FE00010, "OB", UNDEFINED) + writer.item(b""))
+        head = elements(60, writer) + image(writer, 8) + writer.header(0x7FE00010, "OB", UNDEFINED)
+        out.write(file(head, JPEG) + writer.item(b""))
         for _ in range(FRAMES):
             out.write(writer.item(fragment))
         out.write(writer.mark(0xFFFEE0DD) + behind(writer))
@@ -99,7 +117,7 @@ def frames(folder: Path, count: int = FRAMES) -> Path:
 def small_files(folder: Path) -> Path:
     """2,000 files of 80 elements, the last one 8 KiB of pixels."""
     writer = Writer()
-    data = elements(SMALL_ELEMENTS - 1, writer) + writer.element(0x7FE00010, "OW", bytes(8192))
+    data = elements(SMALL_ELEMENTS - 9, writer) + image(writer, 16) + writer.element(0x7FE00010, "OW", bytes(8192))
     for number in range(SMALL_FILES):
         (folder / f"{number:04}.dcm").write_bytes(file(data))
     return folder

@@ -35,6 +35,10 @@ DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103, LUT_DESCRIPTOR})
 _TELLING = frozenset({CHARACTER_SET, PIXEL_REPRESENTATION, LUT_DATA, TRANSFER_SYNTAX}) | PIXEL_DATA | DESCRIPTORS
 """Elements that say how to read others, or are read in a way of their own."""
 
+_MARKS = {
+    order: {tag: struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF) for tag in DELIMITERS} for order in ("<", ">")
+}
+"""The tags of delimiters as they are written."""
 _MOST_KNOWN = 4096
 
 Known = tuple[str, str, str | None, Convert, Callable[[bytes, int], tuple[Any, ...]], int, int]
@@ -63,7 +67,7 @@ class Syntax:
     of tags.
     """
 
-    __slots__ = ("_implicit_form", "_tag", "_u16", "_u32", "group", "implicit", "key", "known", "order")
+    __slots__ = ("_implicit_form", "_tag", "_u16", "_u32", "group", "implicit", "key", "known", "marks", "order")
 
     def __init__(self, *, implicit: bool, order: str = "<", group: int | None = None) -> None:
         self.implicit = implicit
@@ -74,6 +78,7 @@ class Syntax:
         self._tag = struct.Struct(f"{order}HH").unpack_from
         self._u16 = struct.Struct(f"{order}H").unpack_from
         self._u32 = struct.Struct(f"{order}L").unpack_from
+        self.marks = _MARKS[order]
         self._implicit_form: Syntax | None = self if implicit else None
 
     def implicit_form(self) -> "Syntax":

@@ -62,8 +62,7 @@ class Level:
     def item(self, syntax: Syntax, parent: str) -> "Level":
         """An item inside this data set."""
         level = Level(syntax, self.decode)
-        level.parent = parent
-        level.signed = self.signed
+        level.parent, level.signed = parent, self.signed
         return level
 
 
@@ -297,8 +296,8 @@ class Tokenizer:
 
     def _follows(self, level: Level, *tags: int) -> bool:
         """Whether one of `tags` is the next."""
-        cursor = self._cursor
-        return cursor.ensure(4) and level.syntax.tag(cursor.buffer, cursor.index) in tags
+        cursor, marks = self._cursor, level.syntax.marks
+        return cursor.ensure(4) and cursor.buffer.startswith(tuple([marks[tag] for tag in tags]), cursor.index)
 
     def _holds_items(self, level: Level, length: int) -> bool:
         """Whether a value that should be a sequence looks like one."""

@@ -111,8 +111,11 @@ def _decimals(raw: bytes, decode: Decode) -> Values:
 
 def _numbers(order: str, code: str) -> Convert:
     size = struct.calcsize(f"={code}")
+    single = struct.Struct(f"{order}{code}").unpack
 
     def convert(raw: bytes, _decode: Decode) -> Values:
+        if len(raw) == size:
+            return list(single(raw))
         if len(raw) % size:
             return None
         return list(struct.unpack(f"{order}{len(raw) // size}{code}", raw))
