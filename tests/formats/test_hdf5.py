@@ -422,3 +422,49 @@ def test_what_filters_did_is_undone() -> None:
             unfiltered(data, pipeline, 0, size)
     with pytest.raises(UnsupportedSource):
         unfiltered(b"", [{"id": 32000, "name": "lzf", "parameters": []}], 0, 0)
+
+
+@pytest.mark.parametrize(("offsets", "lengths"), [(2, 2), (4, 4), (4, 8), (8, 4), (2, 8)])
+def test_addresses_and_lengths_of_any_width(offsets: int, lengths: int, tmp_path: Path) -> None:
+    path = samples.build_widths(tmp_path, offsets, lengths)
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    assert records[-1]["status"] == "complete"
+    attributes = by_path(records)["/plain"]["attributes"]
+    assert (attributes["text"], attributes["texts"]) == ("in the global heap", ["of", "any", "length", ""])
+
+
+@pytest.mark.parametrize("listed", [50, 0])
+def test_shared_messages(listed: int, tmp_path: Path) -> None:
+    path = samples.build_shared_messages(tmp_path, listed)
+    assert path.read_bytes().count(b"SMTB") == 1
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    assert records[-1]["status"] == "complete"
+    told = by_path(records)
+    assert told["/d29"]["attributes"]["units"] == "a long text that all have" * 2
+    assert len(told["/d29"]["attributes"]) == 14
+
+
+def test_floats_in_vax_order(tmp_path: Path) -> None:
+    path = samples.build_vax(tmp_path, 3)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    record = by_path(records)["/d"]
+    assert (record["dtype"], record["attributes"]["v"]) == ("|V4", [1.5, -2.25, pytest.approx(0.1)])
+    with h5py.File(path) as file:
+        again = np.zeros(3, "f4")
+        file["d"].attrs.get_id("v").read(again, mtype=h5py.h5t.NATIVE_FLOAT)
+    assert record["attributes"]["v"] == again.tolist()
+    old = samples.build_vax(tmp_path, 1)  # where the bit means nothing
+    assert disagreements(str(old), directly(old)) == []
+
+
+@pytest.mark.parametrize("driver", ["family", "split"])
+def test_a_file_in_several_is_named_as_such(driver: str, tmp_path: Path) -> None:
+    size = {"memb_size": 4096} if driver == "family" else {}
+    h5py.File(tmp_path / ("part%d.h5" if size else "part"), "w", driver=driver, **size).close()
+    path = tmp_path / ("part0.h5" if size else "part-m.h5")
+    records = directly(path)
+    assert (records[-1]["status"], records[1]["code"]) == ("failed", "unsupported")
+    assert f"an HDF5 {'family' if size else 'multi'} file" in records[-1]["reason"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5p, h5s, h5t
 
 ENUM = {"RED": 0, "GREEN": 1, "BLUE": -3}
 
@@ -184,7 +184,7 @@ def build_filtered_heap(folder: Path) -> Path:
 
     h5py has no way to ask for these filters, so libhdf5 itself is asked.
     """
-    library = ctypes.CDLL(str(next(Path(h5py.__file__).parents[1].glob("h5py.libs/libhdf5-*"))))
+    library = _library()
     library.H5Pset_link_phase_change.argtypes = [ctypes.c_int64, ctypes.c_uint, ctypes.c_uint]
     library.H5Pset_deflate.argtypes = [ctypes.c_int64, ctypes.c_uint]
     library.H5Pset_fletcher32.argtypes = [ctypes.c_int64]
@@ -200,6 +200,63 @@ def build_filtered_heap(folder: Path) -> Path:
                 group[f"link {index:05d}"] = h5py.SoftLink("/target" * (index % 7 + 1))
             if count > 5:
                 group["huge"] = h5py.SoftLink("x" * 6000)
+    return path
+
+
+def _library() -> ctypes.CDLL:
+    """The libhdf5 that h5py runs on, for what h5py has no way to ask for."""
+    return ctypes.CDLL(str(next(Path(h5py.__file__).parents[1].glob("h5py.libs/libhdf5-*"))))
+
+
+def build_widths(folder: Path, offsets: int, lengths: int) -> Path:
+    """Addresses and lengths of so many bytes."""
+    path = folder / f"widths_{offsets}_{lengths}.h5"
+    how = h5p.create(h5p.FILE_CREATE)
+    how.set_sizes(offsets, lengths)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how)) as file:
+        file["plain"] = np.arange(10)
+        file.create_dataset("chunked", data=np.arange(100), chunks=(10,), compression="gzip")
+        file["plain"].attrs["text"], file["plain"].attrs["to"] = "in the global heap", file["chunked"].ref
+        file["plain"].attrs["texts"] = ["of", "any", "length", ""]
+        file["group/soft"] = h5py.SoftLink("/plain")
+    return path
+
+
+def build_shared_messages(folder: Path, listed: int) -> Path:
+    """Types, spaces, fill values, filters and attributes in heaps of shared messages, indexed by a list or a B-tree."""
+    library, path = _library(), folder / f"shared_{listed}.h5"
+    library.H5Pset_shared_mesg_nindexes.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    library.H5Pset_shared_mesg_index.argtypes = [ctypes.c_int64, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint]
+    library.H5Pset_shared_mesg_phase_change.argtypes = [ctypes.c_int64, ctypes.c_uint, ctypes.c_uint]
+    how, access = h5p.create(h5p.FILE_CREATE), h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+    assert library.H5Pset_shared_mesg_nindexes(how.id, 2) >= 0
+    assert library.H5Pset_shared_mesg_index(how.id, 0, 1 << 1 | 1 << 3 | 1 << 5 | 1 << 11, 8) >= 0
+    assert library.H5Pset_shared_mesg_index(how.id, 1, 1 << 12, 8) >= 0
+    assert library.H5Pset_shared_mesg_phase_change(how.id, listed, max(0, listed - 1)) >= 0
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how, access)) as file:
+        for index in range(30):
+            data = file.create_dataset(
+                f"d{index}", (10, 20, 30 + index % 3), "<f4", fillvalue=5, chunks=(5, 5, 5), compression="gzip"
+            )
+            data.attrs["units"], data.attrs["numbers"] = "a long text that all have" * 2, np.arange(12)
+            for more in range(index % 2 * 12):  # in a heap of their own
+                data.attrs[f"more {more}"] = np.arange(12)
+    return path
+
+
+def build_vax(folder: Path, version: int) -> Path:
+    """Floats in VAX order: libhdf5 makes no datatype message of the version 3 that this needs."""
+    path = folder / f"vax_{version}.h5"
+    with h5py.File(path, "w") as file:
+        vax = h5t.IEEE_F32LE.copy()
+        vax.set_order(h5t.ORDER_VAX)
+        data = h5d.create(file.id, b"d", vax, h5s.create_simple((3,)))
+        h5a.create(data, b"v", vax, h5s.create_simple((3,))).write(np.zeros(3, "f4"), mtype=vax)
+    values = np.array([1.5, -2.25, 0.1], "<f4").view("<u2").reshape(3, 2)[:, ::-1].tobytes()
+    raw = path.read_bytes().replace(b"\x11\x61\x1f", bytes([version << 4 | 1]) + b"\x61\x1f")
+    at = raw.rindex(b"\x61\x1f") + 19 + 28  # behind the type and the space
+    path.write_bytes(raw[:at] + values + raw[at + 12 :])
     return path
 
 

@@ -113,8 +113,10 @@ class Parser:
         offset, precision = struct.unpack_from("<HH", body, at)
         return _integer(BITFIELD, size, bits & 1, 0, offset, precision, {"class": "bitfield"}), at + 4
 
-    def _float(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
+    def _float(self, body: bytes, at: int, _depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
         layout = struct.unpack_from("<HHBBBBI", body, at)
+        if version < 3:
+            bits &= ~0x40  # VAX order came with version 3; libhdf5 ignores the bit in what is older
         return _floating(size, bits, *layout), at + 12
 
     def _time(self, _body: bytes, at: int, _depth: int, _bits: int, size: int, _version: int) -> tuple[Datatype, int]:
@@ -321,7 +323,7 @@ def _floating(
             return number(sign * _scaled(mantissa, exponent - bias - m_size))
         return number(sign * _scaled(mantissa, max(exponent, 1) - bias - m_size + 1))
 
-    return Datatype(FLOAT, size, name, decode)
+    return Datatype(FLOAT, size, f"V{size}" if bits & 0x40 else name, decode)  # NumPy has no word for VAX order
 
 
 def _scaled(mantissa: int, exponent: int) -> float:

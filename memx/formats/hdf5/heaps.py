@@ -68,7 +68,8 @@ class GlobalHeap:
             raise CorruptFile("there is no global heap collection where one is said to be", offset=space.base + address)
         end = min(address + space.length(head, 8), space.end)
         places: dict[int, tuple[int, int]] = {}
-        at, step = address + 8 + width, 8 + width
+        step = 8 + width + 7 & ~7  # of the heads, too, the library keeps to multiples of eight
+        at = address + step
         while at + step <= end and len(places) < _OBJECTS:
             entry = space.read(at, step)
             index, size = entry[0] | entry[1] << 8, space.length(entry, 8)

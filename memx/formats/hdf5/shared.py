@@ -74,7 +74,7 @@ class Shared:
         if message is None:
             return []
         address, count = space.address(message[1], 1), message[1][1 + o]
-        step = 16 + 2 * o
+        step = 14 + 2 * o
         data = space.read(address, 4 + count * step)
         if data[:4] != b"SMTB":
             raise CorruptFile(
