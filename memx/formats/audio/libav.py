@@ -3,7 +3,6 @@
 import errno
 import re
 from collections.abc import Iterator, Mapping
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from memx.errors import CorruptFile, OverMemory, SourceFailed
@@ -12,6 +11,8 @@ from memx.formats.base import ReadOptions, fault
 from memx.records import Record
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from av import AudioFrame, AudioStream, Packet
     from av.container import InputContainer
     from numpy.typing import NDArray
@@ -20,7 +21,7 @@ BLOCK = 1 << 16
 """Samples of a channel that are measured at once."""
 _ATTACHED = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _NO_TIMES = (None, -(1 << 63), (1 << 63) - 1)  # AV_NOPTS_VALUE, and what it becomes
-_MICROSECOND = Fraction(1, 1_000_000)  # AV_TIME_BASE, of the times of a container
+_TIME_BASE = 1_000_000  # AV_TIME_BASE, of the times of a container
 _PLAY_LISTS = frozenset(("concat", "dash", "hls", "imf", "rtsp", "sap", "sdp", "webm_dash_manifest"))
 """Demuxers that would open other files than the one that is asked for."""
 _GUESSING = frozenset(("aac", "ac3", "eac3", "mp3", "dts", "loas", "truehd", "mlp", "amr", "ogg", "rm", "aa", "qcp"))
@@ -128,7 +129,7 @@ class AvFile:
                 "bit_rate": context.bit_rate or None,
             }
         duration = seconds(stream.duration, stream.time_base)
-        record["duration_s"] = seconds(container.duration, _MICROSECOND) if duration is None else duration
+        record["duration_s"] = _container_seconds(container.duration) if duration is None else duration
         record["container"] = self.container
         record["tags"] = self._tags({**container.metadata, **stream.metadata})
         return record
@@ -154,11 +155,16 @@ def kept(value: str, limit: int) -> str | dict[str, Any]:
     return value if length <= limit else {"bulk": True, "length": length}
 
 
-def seconds(time: int | None, base: Fraction | None) -> float | None:
+def seconds(time: int | None, base: "Fraction | None") -> float | None:
     """`time`, which counts `base`, in seconds; None where there is none."""
     if time in _NO_TIMES or time is None or not base:
         return None
     return time * base.numerator / base.denominator
+
+
+def _container_seconds(time: int | None) -> float | None:
+    """The duration of a container in seconds."""
+    return None if time in _NO_TIMES or time is None else time / _TIME_BASE
 
 
 def failures() -> tuple[type[Exception], ...]:
