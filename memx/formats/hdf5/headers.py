@@ -41,9 +41,8 @@ def read_header(space: AddressSpace, address: int) -> ObjectHeader:
         return _version_2(space, address, prefix)
     if prefix[0] == 1 and len(prefix) >= 16:
         return _version_1(space, address, prefix)
-    if prefix[0] == 0:
-        raise CorruptFile("there is no object header where one is said to be", offset=space.base + address)
-    raise UnsupportedSource(f"object header version {prefix[0]} is not known", offset=space.base + address)
+    # from version 2 on there is a signature: no other version can be without one
+    raise CorruptFile("there is no object header where one is said to be", offset=space.base + address)
 
 
 def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
