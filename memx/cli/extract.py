@@ -148,6 +148,7 @@ def _emit(
     append: bool,
 ) -> bool:
     """Writes the lines of `run`, and says at the end what it came to."""
+    import os
     import sys
 
     from memx.cli.output import OutputOptions, emit
@@ -160,7 +161,8 @@ def _emit(
 
         options.say(interrupted(run, output))
         raise
-    shown = sys.stderr is not None and (progress or (sys.stderr.isatty() and not sys.stdout.isatty()))
+    elsewhere = output not in (None, "-") or not os.isatty(1)  # a table has a closing line of its own
+    shown = progress or (sys.stderr is not None and sys.stderr.isatty() and elsewhere)
     if shown and run.tally.files + run.tally.skipped > 1:
         from memx.cli.progress import closing
 

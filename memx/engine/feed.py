@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 AHEAD = 256
 """Items that are held at most."""
+_PATIENCE = 0.2
+"""Seconds that the thread has to end."""
 
 
 class One(Generic[T]):
@@ -50,8 +52,8 @@ class Feed(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """Whether all were taken."""
-        return self._all and not self._ready
+        """Whether all were taken, and what went wrong was told."""
+        return self._all and not self._ready and self._error is None
 
     def take(self) -> T | None:
         """The next item; None where there is none yet. Raises what `items` raised, after all before it."""
@@ -90,6 +92,8 @@ class Feed(Generic[T]):
         """Takes no more; the thread may still wait for a list that nobody writes."""
         self._closing = True
         self._room.release()
+        self._thread.join(_PATIENCE)
+        os.close(self._bell)
 
     def _find(self) -> None:
         try:
@@ -102,10 +106,10 @@ class Feed(Generic[T]):
         except BaseException as exc:  # told by `take`, where there is somebody to tell it to
             self._error = exc
         self._all = True
-        self._ring()
+        os.close(self._rings)  # which rings, too
 
     def _ring(self) -> None:
         try:
             os.write(self._rings, b".")
-        except BlockingIOError:
-            pass  # it rings already
+        except (BlockingIOError, BrokenPipeError):
+            pass  # it rings already; or nobody listens any more

@@ -54,6 +54,8 @@ class Task:
     """Why it cannot even be given to a worker."""
     alone: bool = False
     """It was refused memory once, and is now read with the whole budget."""
+    own: bool = False
+    """Its worker reads nothing before it and nothing after it, so that what that keeps is of this file alone."""
 
     @property
     def kind(self) -> str:
@@ -79,6 +81,8 @@ class Done:
     line: bytes
     """Its record."""
     answer: Answer
+    place: int = 0
+    """The number of the place whose worker read it."""
 
 
 @dataclass(slots=True)
@@ -217,7 +221,7 @@ class Pool:
         busy = [place for place in self._places if place.tasks]
         if task.alone:
             return self._make_room(self._places[0]) if not busy else None
-        small = task.is_small and task.expected <= self._share
+        small = task.is_small and task.expected <= self._share and not task.own
         free = [place for place in self._places if not place.tasks]
         if not free:
             place = min(self._places, key=lambda place: len(place.tasks))
@@ -250,6 +254,9 @@ class Pool:
         return place
 
     def _give(self, place: _Place, task: Task) -> None:
+        if task.own and place.first:
+            self._dismiss(place)
+        place.retiring |= task.own
         if place.worker is None:
             place.worker = Worker(self._orders)
         self._number += 1
@@ -281,8 +288,8 @@ class Pool:
             yield from self._answered(place, lines)
         worker.look()
         if place.retiring and not place.tasks:
-            self._dismiss(place)
             self.recycled += 1
+            self._dismiss(place)
 
     def _answered(self, place: _Place, lines: bytes) -> Iterator[Done]:
         for line in lines.splitlines(keepends=True):
@@ -294,17 +301,24 @@ class Pool:
                 continue
             answer, place.answer = place.answer, None
             place.kept = answer.resident
-            place.first = place.first or answer.resident
-            place.retiring |= answer.resident > max(self._fat, place.first + _GROWN)
             task = place.tasks.pop(answer.number)
             if answer.code == OverMemory.code and self._may_retry(place, task):
                 continue
+            place.first = place.first or answer.resident
+            if answer.resident > max(self._fat, place.first + _GROWN) and not place.retiring:
+                place.retiring = True
+                if place.worker is not None:
+                    place.worker.let_go()
             self._history.note(task.kind, answer.size, answer.peak_rss)
-            yield self._done(task, line, answer)
+            yield self._done(task, line, answer, place)
 
     def _may_retry(self, place: _Place, task: Task) -> bool:
-        """Whether a file that was refused memory is read again; then it is held for that."""
-        if task.alone or self.stopping or place.grant >= self._whole() - OWN_GROWTH:
+        """Whether a file that was refused memory is read again; then it is held for that.
+
+        Not where it had the whole budget, and a worker that nothing else had been read in.
+        """
+        had_all = place.grant >= self._whole() - OWN_GROWTH and not place.first
+        if task.alone or self.stopping or had_all:
             return False
         task.alone = True
         self.retried += 1
@@ -314,7 +328,10 @@ class Pool:
     def _buried(self, place: _Place, worker: Worker) -> Iterator[Done]:
         """A worker has ended: what it had in hand is lost, what it had not begun is given to another."""
         number, error = worker.in_hand(), worker.ended
-        place.deaths += 1
+        if place.retiring and worker.ended is None:
+            self.recycled += 1
+        else:
+            place.deaths += 1
         if number not in place.tasks and place.deaths >= _DEATHS_MOST and place.tasks:
             number = next(iter(place.tasks))
         task = place.tasks.pop(number, None)
@@ -327,18 +344,18 @@ class Pool:
         if isinstance(error, OverMemory) and self._may_retry(place, task):
             return
         place.deaths = 0
-        yield self._lost(task, error, metrics)
+        yield self._lost(task, error, metrics, place)
 
-    def _lost(self, task: Task, error: MemxError, metrics: dict[str, Any]) -> Done:
+    def _lost(self, task: Task, error: MemxError, metrics: dict[str, Any], place: _Place | None = None) -> Done:
         record = Extraction(task.name, self._options, predicted_peak=task.predicted).lost(error, metrics)
         answer = answer_to(record)
         self._history.note(task.kind, answer.size, answer.peak_rss)
-        return self._done(task, encode(record), answer)
+        return self._done(task, encode(record), answer, place)
 
-    def _done(self, task: Task, line: bytes, answer: Answer) -> Done:
+    def _done(self, task: Task, line: bytes, answer: Answer, place: _Place | None = None) -> Done:
         if task.copy is not None:
             task.copy.close()
-        return Done(task, line, answer)
+        return Done(task, line, answer, place.number if place is not None else 0)
 
     def _dismiss(self, place: _Place) -> None:
         if place.worker is not None:

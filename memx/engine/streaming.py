@@ -133,7 +133,7 @@ class Stream:
                 yield from self._from_worker(row, source, copy)
 
     def _open(self) -> Source:
-        if self._inside is None or self._inside.row is None:
+        if self._inside is None or self._inside.name is None:
             return open_source(self._origin)
         assert isinstance(self._origin, str)
         return LocalFile(open_descriptor(self._origin), self.path, name=self._origin)
