@@ -1,7 +1,6 @@
 """The one sink: JSON lines, or a table where the output is a terminal, with the live view beside it."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -183,6 +182,8 @@ def _opened(options: OutputOptions) -> Iterator[int]:
 
 def table_width() -> int:
     """Cells of a table on this terminal."""
+    import shutil
+
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((NARROWEST, 24)).columns))
 
 

@@ -8,15 +8,17 @@ import importlib
 import json
 import os
 import select
-import subprocess
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memx.engine.process import data_size, resident
 from memx.formats import by_key
 from memx.formats.base import ReadOptions, StreamReader
 from memx.records import Record, decode, encode
+
+if TYPE_CHECKING:
+    import subprocess
 
 _BLOCK = 1 << 16
 _SECONDS = 10.0
@@ -86,6 +88,8 @@ class Librarian:
         return room if room >= _ROOM else 0
 
     def _started(self, library: str, room: int | None) -> "subprocess.Popen[bytes]":
+        import subprocess  # late: hardly a file needs it
+
         orders = json.dumps({"library": library, "path": self._path, "options": self._told, "room": room})
         boot = f"import sys; sys.path[:] = {sys.path!r}; from memx.engine.asking import main; main(sys.argv[1])"
         return subprocess.Popen(

@@ -1,7 +1,6 @@
 """A temporary copy on disk, for formats that must seek in what comes through a pipe."""
 
 import os
-import tempfile
 
 from memx.errors import OverLimit
 from memx.sources.base import Source
@@ -13,6 +12,8 @@ def spool(source: Source) -> LocalFile:
 
     It has a path while it is open, and goes when it is closed. Raises OverLimit where the disk is full.
     """
+    import tempfile  # late: most sources need no copy
+
     try:
         copy = _Spooled(source.path)
     except OSError as exc:
@@ -43,6 +44,8 @@ class _Spooled(LocalFile):
     _file = ""
 
     def __init__(self, path: str) -> None:
+        import tempfile
+
         descriptor, self._file = tempfile.mkstemp(prefix="memx-")
         super().__init__(descriptor, path, name=self._file)
 
