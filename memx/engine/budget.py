@@ -7,6 +7,7 @@ admin-guide/cgroup-v2.rst ("Memory Interface Files") and cgroup-v1/memory.rst, g
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -174,6 +175,20 @@ _probe = BudgetProbe()
 def available_memory() -> int:
     """Bytes that this process may still take, by the least of all limits."""
     return _probe.read().available
+
+
+_RECENT = 0.1
+"""Seconds for which what was available is not asked for again, where file after file is planned."""
+_last = (0.0, 0)
+
+
+def recently_available() -> int:
+    """`available_memory`, a moment ago at most: asking takes as long as reading a small file."""
+    global _last  # noqa: PLW0603 - what the whole process may take
+    now = time.monotonic()
+    if now - _last[0] > _RECENT:
+        _last = (now, available_memory())
+    return _last[1]
 
 
 def describe(limit: Limit) -> str:

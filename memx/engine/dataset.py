@@ -184,7 +184,7 @@ class Run:
             if path == "-":
                 yield self._standard_input()
                 continue
-            size = _size(path)
+            size = size_of(path)
             if self._journal is not None and self._journal.has(path, size, modified(path)):
                 self.tally.skipped += 1
             else:
@@ -227,7 +227,7 @@ class Run:
         """The line of a file that a library has to read."""
         if self._libraries is None:
             self._libraries = Pool(self.options, 1, resident() + available_memory())
-        (done,) = self._libraries.run(One(Task(path, _size(path))))
+        (done,) = self._libraries.run(One(Task(path, size_of(path))))
         return done.line
 
 
@@ -235,7 +235,8 @@ def _time_is_up(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _size(path: str) -> int | None:
+def size_of(path: str) -> int | None:
+    """Bytes of a regular file; None for anything else."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

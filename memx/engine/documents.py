@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from memx.engine.budget import available_memory
+from memx.engine.closely import CloseLook
 from memx.engine.jobs import Job
 from memx.engine.pauses import PauseRecorder, PauseStats
 from memx.engine.prediction import PeakHistory
@@ -24,6 +25,10 @@ from memx.sources import Origin, Source, open_source
 TYPE = "metadata"
 RETURNED = "returned"
 """The type of a record that bears the whole document, as an extractor of the user returned it."""
+
+
+_APART = frozenset(("file", "end", "error", RETURNED))
+"""Types of records that are no part of a document."""
 
 
 class Fold:
@@ -49,7 +54,10 @@ class Fold:
     def take(self, record: Record) -> None:
         """Folds the next record in."""
         kind = record["type"]
-        if kind == "file":
+        if kind not in _APART:
+            if self._document is not None:
+                self._document.add(record)
+        elif kind == "file":
             self._file = record
             if record["format"] is not None:
                 self._document = DOCUMENTS.get(record["format"], PlainDocument)(record)
@@ -61,8 +69,6 @@ class Fold:
                 self._fault = record
         elif kind == RETURNED:
             self._returned = record
-        elif self._document is not None:
-            self._document.add(record)
 
     def take_all(self, records: Iterable[Record]) -> None:
         """Folds all of them in."""
@@ -121,8 +127,8 @@ def _reason(fault: Record, faults: int) -> str:
     return f"{message}; {faults - 1} more {'fault was' if faults == 2 else 'faults were'} found"
 
 
-def folded(session: Reading, predicted_peak: int | None = None) -> Generator[Record]:
-    """The one `metadata` record of `session`, which is read to its end for it.
+def folded(session: Reading, predicted_peak: int | None = None, look: CloseLook | None = None) -> Generator[Record]:
+    """The one `metadata` record of `session`, which is read to its end for it; `look` adds to its metrics.
 
     A time-out that is raised in here from outside, and memory that is refused, end the reading, and are told.
     """
@@ -130,13 +136,16 @@ def folded(session: Reading, predicted_peak: int | None = None) -> Generator[Rec
     records = iter(session)
     with PauseRecorder() as pauses:
         try:
-            fold.take_all(records)
+            fold.take_all(records if look is None else look.over(records))
         except (TimedOut, MemoryError) as exc:
             # it struck here; in the session it would have been taken care of, so it is told there
             if not fold.ended:
                 fold.take(records.throw(exc))
                 fold.take_all(records)
-    yield fold.record(session.plan, session.plan.available, pauses.stats)
+    record = fold.record(session.plan, session.plan.available, pauses.stats)
+    if look is not None:
+        record["metrics"] |= look.figures()
+    yield record
 
 
 class Extraction(Stream):
@@ -203,7 +212,8 @@ class Extraction(Stream):
         yield line
 
     def _told(self, session: Reading) -> Iterator[Record]:
-        return map(self._stamped, folded(session, self._predicted))
+        look = CloseLook(rises=self.options.rises) if self.options.closely else None
+        return map(self._stamped, folded(session, self._predicted, look))
 
     def _job(self, path: str, row: Format, source: Source, *, spooled: bool) -> Job:
         self._predict(row, source)

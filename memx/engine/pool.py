@@ -29,6 +29,8 @@ OWN_GROWTH = 4 << 20
 """Bytes that the parent may still grow by."""
 SMALL = 1 << 20
 """Files of at most so many bytes are given to a worker several at a time."""
+_SLACK = 16 << 20
+"""Bytes that the part of a worker may be smaller than the others' by."""
 _BATCH = 16
 _FAT, _GROWN = 128 << 20, 32 << 20
 """Bytes that a worker may keep between two files: more, or more than half its part, and so much more than after its
@@ -157,6 +159,9 @@ class Pool:
         """Each file of `feed`, as it is done."""
         while True:
             self._admit(feed)
+            for place in self._places:
+                if place.worker is not None:
+                    place.worker.flush()
             while self._refused:
                 task = self._refused.popleft()
                 yield self._lost(task, task.failed or ReaderCrashed("nothing could be read"), NOTHING)
@@ -228,8 +233,11 @@ class Pool:
             fits = small and not place.retiring and len(place.tasks) < _BATCH and place.grant <= self._share
             return place if fits and all(other.is_small for other in place.tasks.values()) else None
         place = max(free, key=lambda place: place.worker is not None)
-        place.grant = min(max(self._share, task.expected), self._whole())
-        if place.grant <= self._left(place):
+        left = self._left(place)
+        # what this process grew by since the shares were made is missing from the last of them
+        share = left if max(LEAST, self._share - _SLACK) <= left < self._share else self._share
+        place.grant = min(max(share, task.expected), self._whole())
+        if place.grant <= left:
             return place
         if busy:
             return None

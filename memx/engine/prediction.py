@@ -14,6 +14,8 @@ from memx.engine.process import resident
 MARGIN = 128 << 20
 CORRELATED = 0.3
 _ENOUGH = 3
+_STANDS = 32
+"""Runs for which a prediction stands."""
 _REMEMBERED, _KINDS = 256, 64
 """Runs that are remembered of a kind of files, and kinds."""
 
@@ -49,6 +51,8 @@ class PeakHistory:
 
     def __init__(self) -> None:
         self._runs: dict[str, deque[tuple[int, int]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._said: dict[tuple[str, int | None], tuple[int, int | None]] = {}
+        self._noted = 0
 
     def predict(self, kind: str, size: int | None) -> int:
         """Resident bytes that the next file of this `kind` should stay below: see `predict_peak`.
@@ -72,7 +76,17 @@ class PeakHistory:
             if kind not in self._runs and len(self._runs) >= _KINDS:
                 self._runs.clear()
             self._runs[kind].append((size, peak))
+            self._noted += 1
 
     def _predicted(self, kind: str, size: int | None) -> int | None:
+        """The same for a while for files of the same size: what a few runs more would tell is not worth their time."""
+        asked_at, said = self._said.get((kind, size), (-_STANDS, None))
+        if said is not None and self._noted - asked_at < _STANDS:
+            return said
         runs = self._runs.get(kind, ())
-        return predict_peak([size for size, _ in runs], [peak for _, peak in runs], size)
+        said = predict_peak([size for size, _ in runs], [peak for _, peak in runs], size)
+        if len(self._said) >= _REMEMBERED:
+            self._said.clear()
+        if len(runs) > _STANDS:
+            self._said[kind, size] = (self._noted, said)
+        return said

@@ -134,6 +134,11 @@ class _Workbench:
 
             options, predicted = self._orders.options, job.predicted_peak
             stream = Extraction(job.file, options, inside=inside, predicted_peak=predicted)
+            if options.repeat:
+                from memx.engine.repeating import repeated
+
+                again = lambda: Extraction(job.file, options, inside=inside, predicted_peak=predicted)  # noqa: E731
+                return repeated(stream, again, options.repeat)
         return stream.parts()
 
     def _call(self, source: Source, row: Format, options: StreamOptions) -> Reading:

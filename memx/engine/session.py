@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from memx.engine.asking import Librarian
-from memx.engine.budget import available_memory
+from memx.engine.budget import recently_available
 from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.process import PeakMeter, bytes_read_by_process
 from memx.engine.reading import ReadingMemory
@@ -57,6 +57,12 @@ class StreamOptions:
     """Whether each chunk of a chunked data set (HDF5, NetCDF-4) gets a record."""
     summary: bool = False
     """Only what describes the whole source: no frames, packets or chunks."""
+    closely: bool = False
+    """Whether a `metadata` record tells the use of the processor too: see `memx.engine.closely`."""
+    rises: bool = False
+    """Whether that tells also which records raised the peak; it looks after each of them."""
+    repeat: int = 0
+    """So often, or more, a worker reads the source to tell what stays behind: see `memx.engine.repeating`."""
 
     @property
     def needs_worker(self) -> bool:
@@ -120,7 +126,7 @@ class Session:
         self._options = options
         self._spooled = spooled
         self._prepare = prepare
-        self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self.plan = plan_for(source.size, recently_available(), options.strategy, options.chunk_size)
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
         self._librarian: Librarian | None = None
@@ -190,6 +196,7 @@ class Session:
         )
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
+        with_path = self._options.with_path
         for record in self._reader.blocks() if blocks else self._kept(self._reader):
             if isinstance(record, bytes):
                 self._count += record.count(b"\n")
@@ -199,7 +206,7 @@ class Session:
             if record["type"] == "error" and self._status == "complete":
                 self._status, self._reason = "truncated", record["message"]
             self._count += 1
-            yield self._stamp(record)
+            yield self._stamp(record) if with_path else record
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
 
@@ -208,8 +215,12 @@ class Session:
         if self._prepare is not None:
             self._prepare(row)
 
-    def _kept(self, records: Iterable[Record]) -> Iterator[Record]:
+    def _kept(self, records: Iterable[Record]) -> Iterable[Record]:
         """What `select` and `limit` leave; an `error` is kept always."""
+        everything = not self._options.select and self._options.limit is None
+        return records if everything else self._selected(records)
+
+    def _selected(self, records: Iterable[Record]) -> Iterator[Record]:
         keep, limit = selector(self._options.select), self._options.limit
         given = 0
         for record in records:

@@ -1,12 +1,13 @@
 """The way of a byte: open, detect, and the records, from this process or from a worker."""
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from memx.engine.jobs import Job, Orders
 from memx.engine.process import resident
-from memx.engine.session import Meter, Reading, Session, StreamOptions, end_record, error_record, file_record
+from memx.engine.session import Reading, Session, StreamOptions, end_record, error_record, file_record
 from memx.errors import LimitError, MemxError, ReaderCrashed, TruncatedFile, UsageError
 from memx.formats import Format, by_key, detect, format_names
 from memx.formats.base import BelongsTo, fault, suited
@@ -51,7 +52,7 @@ class Stream:
         """`complete`, `truncated` or `failed`, once the `end` line was given."""
         self.worker_pid: int | None = None
         self._origin = origin
-        self._meter = Meter()
+        self._began = time.monotonic()
         self._session: Reading | None = None
         self._inside = inside
         self._in_blocks = False
@@ -168,6 +169,7 @@ class Stream:
         assert path is not None
         worker = Worker(Orders(self.options, documents=self._last != "end"))
         worker.send(self._job(path, row, source, spooled=copy is not source))
+        worker.flush()
         self.worker_pid = worker.pid
         lines, stopped = 0, None
         try:
@@ -219,7 +221,7 @@ class Stream:
 
     def _cut_short(self, error: KeyboardInterrupt | LimitError, given: int) -> Iterator[Record]:
         """The lines that are missing after `given` lines when the reading is ended from outside."""
-        metrics = self._meter.metrics(0 if self._session is None else self._session.bytes_read)
+        metrics = self._metrics(0 if self._session is None else self._session.bytes_read)
         if isinstance(error, LimitError):
             file = None if given else file_record(self.path, None, self.size, None)
             yield from self._closing(file, given - 1, error, metrics)
@@ -230,13 +232,23 @@ class Stream:
         self.status = "truncated"
         yield self._stamp(end_record(self.path, self.status, "interrupted", max(1, given), metrics))
 
+    def _metrics(self, bytes_read: int) -> dict[str, Any]:
+        """The `metrics` of a source that no session came to the end of."""
+        return {
+            "elapsed_s": round(time.monotonic() - self._began, 6),
+            "bytes_read": bytes_read,
+            "peak_rss": resident(),
+            "peak_rss_delta": 0,
+            "peak_exact": False,
+        }
+
     def _unreadable(self, source: Source | None, reason: MemxError) -> Iterator[Record]:
         """The lines of a source that cannot be read at all."""
         return self._closing(
             file_record(self.path, None, None if source is None else source.size, None),
             0,
             reason,
-            self._meter.metrics(0),
+            self._metrics(0),
         )
 
     def _stamp(self, record: Record) -> Record:

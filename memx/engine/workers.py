@@ -60,6 +60,7 @@ class Worker:
         self._limited = inherited() and orders.options.extractor is None
         self._watch = Watch(self.pid, orders.options)
         self._fence = _fenced(self.pid) if orders.options.max_memory is not None else None
+        self._jobs = b""
         self._asked: LimitError | None = None
         self._deadline = 0.0
         self.peak = 0
@@ -68,15 +69,21 @@ class Worker:
         """What it died of, where it did not end by itself."""
 
     def send(self, job: Job) -> None:
-        """Gives it a job; it may have others before that."""
-        assert self._process.stdin is not None
+        """Gives it a job, at the next `flush`; it may have others before that."""
         # a library may end the process where memory is refused to it; an extractor that ends it means to
         self._limited |= job.allowance is not None and self._options.extractor is None
         self._watch.allowance = job.allowance
         if self._fence is not None and job.allowance is not None:
             self._fence.limit(job.allowance)
+        self._jobs += job.to_json()
+
+    def flush(self) -> None:
+        """Lets it have the jobs that it was sent."""
+        assert self._process.stdin is not None
+        jobs, self._jobs = self._jobs, b""
         try:
-            self._process.stdin.write(job.to_json())
+            while jobs:
+                jobs = jobs[self._process.stdin.write(jobs) :]
         except BrokenPipeError:
             pass  # it died: `take` tells
 

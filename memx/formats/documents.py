@@ -63,6 +63,10 @@ class Document(ABC):
         return True
 
 
+_ELEMENT_MOST, _BYTE_MOST = 160, 12
+"""Bytes of JSON that a DICOM element takes at most, and those that each byte of its value does (a PN of one letter)."""
+
+
 class DicomDocument(Document):
     """The DICOM JSON Model (PS3.18 F.2), with the File Meta Information beside the data set.
 
@@ -74,6 +78,26 @@ class DicomDocument(Document):
         super().__init__(file)
         self._parent: str | None = None
         self._holder: dict[str, Any] | None = self.metadata
+        self._at_most = 0
+        """Bytes that the elements so far take at most, while none is measured; -1 from where each of them is."""
+
+    def add(self, record: Record) -> None:
+        if self._at_most < 0:
+            super().add(record)
+            return
+        self._at_most += _ELEMENT_MOST + _BYTE_MOST * (record["length"] or 0)
+        if self._at_most > self._room:
+            self._at_most = -1
+            self._spend(len(encode_value(self.metadata)))
+            super().add(record)
+            return
+        parent = record.get("parent")
+        if parent != self._parent:
+            self._parent, self._holder = parent, self._item(parent)
+        if self._holder is None:
+            self.truncated = True
+        else:
+            self._holder[record["tag"]] = _dicom_element(record)
 
     def fold(self, record: Record) -> bool:
         parent = record.get("parent")

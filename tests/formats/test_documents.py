@@ -128,6 +128,11 @@ def test_dicom_keeps_the_meta_elements_and_names_bulk_by_its_place(tmp_path: Pat
     assert metadata["00020001"]["InlineBinary"] == "AAE="
 
 
+def _bytes_of(value: list[Any]) -> int:
+    """What a value takes in its file at least: UTF-8, with a backslash between two."""
+    return sum(len(item.encode("utf-8", "replace")) if isinstance(item, str) else 2 for item in value) + len(value)
+
+
 def element(tag: str, vr: str = "LO", **members: Any) -> Record:
     return {"type": "element", "tag": tag, "vr": vr, "keyword": None, "offset": 4, "length": 2} | members
 
@@ -415,7 +420,9 @@ PARENT = st.none() | st.lists(st.tuples(TAG, st.integers(0, 3)), min_size=1, max
 NAME = st.sampled_from("abc")
 RECORDS = {
     "dicom": st.builds(
-        lambda tag, vr, value, parent: element(tag, vr, value=value) | ({"parent": parent} if parent else {}),
+        lambda tag, vr, value, parent: (
+            element(tag, vr, value=value, length=_bytes_of(value)) | ({"parent": parent} if parent else {})
+        ),
         TAG,
         st.sampled_from(["LO", "PN", "SQ"]),
         st.lists(TEXT, max_size=40),
