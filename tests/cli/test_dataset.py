@@ -157,3 +157,29 @@ def test_the_live_view_names_workers_and_goes(tmp_path: Path) -> None:
 def test_memx_can_be_found_by_its_workers_from_anywhere(archive: Path) -> None:
     done = subprocess.run([*MEMX, "extract", "-j", "1", "a.txt"], cwd=archive, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_extractor_that_is_installed_has_a_name(archive: Path, tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    about = packages / "lab-1.0.dist-info"
+    about.mkdir(parents=True)
+    (packages / "lab.py").write_text("def shout(path):\n    return open(path).read().upper()\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[memx.extractors]\nlab-shout = lab:shout\n")
+    environment = os.environ | {"PYTHONPATH": str(packages)}
+    done = memx("extract", "--extractor", "lab-shout", archive / "a.txt", env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert records_of(done.stdout)[0]["metadata"] == "A.TXT"
+    done = memx("extract", "--extractor", "lab", archive / "a.txt", env=environment)
+    assert done.returncode == 2
+    assert b"installed are lab-shout" in done.stderr
+
+
+def test_the_reader_of_the_pipe_goes_away_from_workers(archive: Path) -> None:
+    with started("extract", "-j", 2, *[archive] * 50) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
