@@ -6,6 +6,7 @@
 0      every source ended `complete`; also when the reader of the pipe left
 1      a source ended `truncated` or `failed`, or the output broke
 2      the usage was wrong
+3      an assertion that the user asked for failed (--assert-peak, --baseline)
 130    interrupted
 =====  =====================================================================
 """

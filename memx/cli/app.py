@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from memx.cli import extract, gc_tune, options, status, stream
+from memx.cli import extract, gc_tune, options, profile, status, stream
 from memx.cli.configuration import Command, Configuration
 
 app = typer.Typer(
@@ -24,5 +24,6 @@ def _memx(context: typer.Context, version: Annotated[bool, options.VERSION] = Fa
 
 app.command(cls=Command, epilog=stream.EXAMPLES)(stream.stream)
 app.command(cls=Command, epilog=extract.EXAMPLES)(extract.extract)
+app.command(cls=Command, epilog=profile.EXAMPLES)(profile.profile)
 app.command("gc-tune", cls=Command, epilog=gc_tune.EXAMPLES)(gc_tune.gc_tune)
 app.command(cls=Command, epilog=status.EXAMPLES)(status.status)

@@ -18,6 +18,7 @@ STATUSES = (
     ("0", "every source ended complete; also when the reader of the pipe went away"),
     ("1", "at least one source ended truncated or failed, or the output could not be written"),
     ("2", "wrong usage"),
+    ("3", "an assertion that was asked for failed: --assert-peak, --baseline"),
     ("130", "interrupted"),
 )
 ENVIRONMENT = (
@@ -143,7 +144,7 @@ def man_page(command: Command, tree: list[Command]) -> str:
         for term, meaning in pairs:
             lines += [".TP", f"\\fB{term}\\fR", _roff(meaning)]
     others = [other for other in tree if other is not command]
-    names = ", ".join(f"\\fB{_roff(other.title)}\\fR(1)" for other in others)
+    names = ", ".join([*(f"\\fB{_roff(other.title)}\\fR(1)" for other in others), "\\fBmemx\\-guide\\fR(7)"])
     return "\n".join([*lines, ".SH SEE ALSO", names]) + "\n"
 
 

@@ -103,7 +103,7 @@ def emit(
     """
     color = options.color and not os.environ.get("NO_COLOR")
     with ExitStack() as stack:
-        descriptor = stack.enter_context(_opened(options))
+        descriptor = stack.enter_context(opened(options))
         terminal = os.isatty(descriptor)
         wanted = options.table or (options.table is None and terminal)
         table = look.table(table_width(), painter(terminal and color)) if wanted else None
@@ -154,8 +154,8 @@ def _name(file: str | None) -> str:
 
 
 @contextmanager
-def _opened(options: OutputOptions) -> Iterator[int]:
-    """The descriptor to write to."""
+def opened(options: OutputOptions) -> Iterator[int]:
+    """The descriptor to write to. Raises UsageError where it is one of the sources, OutputBroke where it cannot be."""
     file = options.file
     if file is None or file == "-":
         if sys.stdout is None:

@@ -33,6 +33,7 @@ def test_check_finds_what_is_stale(
     assert sorted(path.name for path in (tmp_path / "man").iterdir()) == [
         "memx-extract.1",
         "memx-gc-tune.1",
+        "memx-profile.1",
         "memx-status.1",
         "memx-stream.1",
         "memx.1",
@@ -85,3 +86,15 @@ def test_the_pages_are_good_roff() -> None:
                 check=True,
             )
             assert done.stderr == ""
+
+
+def test_each_page_is_built_into_its_section() -> None:
+    from hatch_build import Pages
+
+    built: dict[str, dict[str, str]] = {"shared_data": {}}
+    Pages(str(docgen.ROOT), {}, None, None, "", "wheel").initialize("standard", built)  # type: ignore[arg-type]
+    placed = {Path(source).name: target for source, target in built["shared_data"].items()}
+    assert placed["memx-guide.7"] == "share/man/man7/memx-guide.7"
+    assert {name: target for name, target in placed.items() if name.endswith(".1")} == {
+        path.name: f"share/man/man1/{path.name}" for path, _ in docgen.files() if path.suffix == ".1"
+    }

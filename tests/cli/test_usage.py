@@ -24,9 +24,8 @@ def test_help_names_the_commands() -> None:
     done = memx("--help")
     assert done.returncode == 0
     assert done.stderr == b""
-    for command in (b"stream", b"extract", b"status", b"gc-tune"):
+    for command in (b"stream", b"extract", b"status", b"gc-tune", b"profile"):
         assert command in done.stdout
-    assert b"profile" not in done.stdout
 
 
 OPTIONS = (
