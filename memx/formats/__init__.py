@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from memx.errors import UsageError
@@ -41,8 +42,13 @@ class Format:
 
     def load(self) -> "type[StreamReader]":
         """The reader class; its module, and the library that it needs, are imported now."""
-        reader: type[StreamReader] = getattr(importlib.import_module(self.module), self.reader)
-        return reader
+        return _class_of(self.module, self.reader)
+
+
+@cache
+def _class_of(module: str, name: str) -> "type[StreamReader]":
+    reader: type[StreamReader] = getattr(importlib.import_module(module), name)
+    return reader
 
 
 FORMATS: tuple[Format, ...] = (

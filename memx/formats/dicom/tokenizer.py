@@ -169,8 +169,10 @@ class Tokenizer:
         """One header of any kind; the record that it gives, if it gives one."""
         cursor = self._cursor
         top = self._stack[-1]
-        if cursor.start + cursor.index >= top.end:
-            self._stack.pop()
+        here = cursor.start + cursor.index
+        if here >= top.end:
+            while self._stack and here >= self._stack[-1].end:
+                self._stack.pop()
             return None
         if len(cursor.buffer) - cursor.index < 8 and not cursor.ensure(8):
             self._finish()

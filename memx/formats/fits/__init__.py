@@ -1,15 +1,15 @@
 """FITS, read by memx itself: headers block by block, data stepped over (FITS Standard 4.0)."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import StreamReader, fault
-from memx.formats.batches import in_blocks
 from memx.formats.fits.cards import CARD
 from memx.formats.fits.hdu import Structure
 from memx.formats.fits.header import BLOCK, Header, begins_header
-from memx.records import Record
+from memx.records import Record, encode_all
 from memx.sources import InflatedSource, Source
 from memx.sources.inflate import compression
 
@@ -34,12 +34,23 @@ class FitsStreamReader(StreamReader):
         return {} if kind is None else {"compression": kind}
 
     def records(self) -> Iterator[Record]:
+        return chain.from_iterable(self._batches())
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        for batch in self._batches():
+            if batch[0]["type"] == "error":
+                yield from batch
+            else:
+                yield encode_all(batch)
+
+    def _batches(self) -> Iterator[list[Record]]:
+        """The records, those of the cards of one block together; none of the lists is empty."""
         source, index = self._bytes, 0
         block = source.read(BLOCK)
         _check_first(block)
         while block:
             if index and not begins_header(block):
-                yield from self._tail(block, index)
+                yield from ([record] for record in self._tail(block, index))
                 break
             header = Header(source, block, index, self.options.max_value_bytes)
             yield from header.cards()
@@ -48,14 +59,11 @@ class FitsStreamReader(StreamReader):
             if not header.ended and not header.ahead:
                 what = f"the file ends in the header of HDU {index}, before its END card"
                 raise TruncatedFile(what, offset=source.tell())
-            yield from self._hdu(header)
+            yield from ([record] for record in self._hdu(header))
             block = header.ahead or source.read(BLOCK)
             index += 1
         if isinstance(source, InflatedSource) and source.ended_early:
             raise TruncatedFile("the compressed data ends before its end mark", offset=self.source.tell())
-
-    def blocks(self) -> Iterator[Record | bytes]:
-        return self.records() if self.source.local_path() is None else in_blocks(self.records(), CARD)
 
     def _hdu(self, header: Header) -> Iterator[Record]:
         """The `hdu` record of `header`, with what is wrong with it before; then its data are behind."""

@@ -62,14 +62,15 @@ class Header:
         self._limit = limit
         self._room = MAX_LINE
 
-    def cards(self) -> Iterator[Record]:
-        """The `card` records; a card is given as soon as it is known that no CONTINUE follows. The hot loop."""
+    def cards(self) -> Iterator[list[Record]]:
+        """The `card` records, block by block; a card is known when no CONTINUE follows. The hot loop."""
         index, limit = self.index, self._limit
         held: Record | None = None
         telling = False
         long: LongString | None = None
         image, begun = "", 0
         for offset, block in self._blocks():
+            batch: list[Record] = []
             for at in range(0, len(block), CARD):
                 last, image = image, block[at : at + CARD]
                 card = True
@@ -81,7 +82,7 @@ class Header:
                     self.ended = is_end(image)
                     card = not self.ended and image not in _BLANK
                 if held is not None:
-                    yield self._known(held, long, begun) if telling or long else held
+                    batch.append(self._known(held, long, begun) if telling or long else held)
                     held = long = None
                 if card:
                     keyword, value, comment, structural = _parsed(image)
@@ -89,10 +90,14 @@ class Header:
                     held = {"type": "card", "hdu": index, "keyword": keyword, "value": value, "comment": comment}
                     begun, telling = offset + at, structural or limit < CARD
                 elif self.ended:
-                    return
+                    break
+            if batch:
+                yield batch
+            if self.ended:
+                return
         # a string that the end of the file cut off would be taken for the whole
         if held is not None and (self.ahead or not (long or LongString(image, begun, limit)).open):
-            yield self._known(held, long, begun)
+            yield [self._known(held, long, begun)]
 
     def _blocks(self) -> Iterator[tuple[int, str]]:
         """Offset and whole cards of each block, while the header goes on."""
