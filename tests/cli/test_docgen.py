@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,13 +90,12 @@ def test_the_pages_are_good_roff() -> None:
             assert done.stderr == ""
 
 
-def test_each_page_is_built_into_its_section() -> None:
-    from hatch_build import Pages
-
-    built: dict[str, dict[str, str]] = {"shared_data": {}}
-    Pages(str(docgen.ROOT), {}, None, None, "", "wheel").initialize("standard", built)  # type: ignore[arg-type]
-    placed = {Path(source).name: target for source, target in built["shared_data"].items()}
-    assert placed["memx-guide.7"] == "share/man/man7/memx-guide.7"
-    assert {name: target for name, target in placed.items() if name.endswith(".1")} == {
-        path.name: f"share/man/man1/{path.name}" for path, _ in docgen.files() if path.suffix == ".1"
-    }
+def test_each_page_is_built_into_its_section(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=docgen.ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = [name.partition("data/share/")[2] for name in sorted(zipfile.ZipFile(wheel).namelist(), key=len)]
+    placed = {name for name in names if name.startswith("man/")}
+    pages = {f"man/man1/{path.name}" for path, _ in docgen.files() if path.suffix == ".1"}
+    assert placed == pages | {"man/man7/memx-guide.7"}
+    assert len([name for name in names if name and not name.startswith("man/")]) == 3  # the completions
