@@ -6,6 +6,7 @@ and writes pages without options.
 """
 
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from memx import __version__
 
 ROOT = Path(__file__).parents[2]
+DATE = "2026-11-22"
+"""Of the pages: that of the guide."""
 STATUSES = (
     ("0", "every source ended complete; also when the reader of the pipe went away"),
     ("1", "at least one source ended truncated or failed, or the output could not be written"),
@@ -119,7 +122,7 @@ def man_page(command: Command, tree: list[Command]) -> str:
     """A page in the macros of man(7)."""
     about = _first(command.help)
     lines = [
-        f'.TH {command.title.upper()} 1 "" "memx {__version__}" "User Commands"',
+        f'.TH {command.title.upper()} 1 {DATE} "memx {__version__}" "User Commands"',
         ".SH NAME",
         f"{_roff(command.title)} \\- {_roff(about[0].lower() + about[1:])}",
         ".SH SYNOPSIS",
@@ -145,12 +148,30 @@ def man_page(command: Command, tree: list[Command]) -> str:
             lines += [".TP", f"\\fB{term}\\fR", _roff(meaning)]
     others = [other for other in tree if other is not command]
     names = ", ".join([*(f"\\fB{_roff(other.title)}\\fR(1)" for other in others), "\\fBmemx\\-guide\\fR(7)"])
-    return "\n".join([*lines, ".SH SEE ALSO", names]) + "\n"
+    return "\n".join(_folded([*lines, ".SH SEE ALSO", names])) + "\n"
+
+
+def _folded(lines: list[str]) -> Iterator[str]:
+    """`lines` of at most 80 bytes, as mandoc's lint wants them, but for what has to stand on one line."""
+    filled, tag = True, False
+    for line in "\n".join(lines).splitlines():
+        filled = line == ".fi" or (filled and line != ".nf")
+        if filled and not tag and not line.startswith("."):
+            parts = textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)
+            yield from (_guarded(part) for part in parts)
+        else:
+            yield line
+        tag = line == ".TP"
 
 
 def _roff(text: str) -> str:
     """`text` where roff sees no macro and no escape in it."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
+    return _guarded(text)
+
+
+def _guarded(text: str) -> str:
+    """`text` where its beginning is no macro."""
     return f"\\&{text}" if text[:1] in (".", "'") else text
 
 
