@@ -6,7 +6,6 @@ test may do: see `tests.desk`.
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -171,7 +170,7 @@ def unlinked(text: str) -> str:
     return re.sub(r"(?m)^\.Fl (\S+) [;,.].*$", r".Fl \1", text)
 
 
-@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc")
+@pytest.mark.oracle("mandoc")
 def test_the_pages_pass_mandocs_lint() -> None:
     pages = sorted((ROOT / "man").iterdir())
     assert len(pages) >= 7
@@ -183,7 +182,7 @@ def test_the_pages_pass_mandocs_lint() -> None:
     assert wrong == []
 
 
-@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc")
+@pytest.mark.oracle("mandoc")
 def test_the_guide_reads_well_at_80_columns() -> None:
     done = subprocess.run(
         ["mandoc", "-Tutf8", "-Owidth=78", str(GUIDE)], capture_output=True, text=True, timeout=30, check=True
