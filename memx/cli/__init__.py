@@ -21,7 +21,7 @@ def run() -> None:
     """The entry point of the `memx` command."""
     # nothing here computes with OpenBLAS, which NumPy loads and which reserves 32 MiB for each of its threads
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    status = main(sys.argv[1:])
+    status = main(sys.argv[1:], alone=True)
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -31,13 +31,18 @@ def run() -> None:
     sys.exit(status)
 
 
-def main(argv: list[str]) -> int:
-    """Runs the command that `argv` (without the program's name) asks for; its exit status."""
+def main(argv: list[str], *, alone: bool = False) -> int:
+    """Runs the command that `argv` (without the program's name) asks for; its exit status.
+
+    `alone` says that nothing else runs in this process, whose collector may be set for good.
+    """
     import warnings
 
     try:
         if argv == ["--version"]:  # answered before typer is imported
             return _print_version()
+        if alone:
+            _load()
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # a library's remarks are nothing to whoever runs the command
@@ -46,6 +51,17 @@ def main(argv: list[str]) -> int:
         return OK
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _load() -> None:
+    """Imports what most commands need, and has the collector leave it alone: the last collection of all too."""
+    import gc
+
+    gc.disable()
+    from memx.cli import plain  # noqa: F401
+
+    gc.enable()
+    gc.freeze()
 
 
 def _print_version() -> int:
@@ -83,19 +99,12 @@ def _run_command(argv: list[str]) -> int:
     try:
         return get_command(app).main(argv, prog_name="memx", standalone_mode=False) or OK
     except TyperException as exc:
-        _say(_in_one_line(exc))
+        from memx.cli.usage import explained
+
+        _say(explained(exc))
         return USAGE
     except SystemExit:  # typer's answer to a closed pipe: nobody reads the help any more
         return OK
-
-
-def _in_one_line(exc: Exception) -> str:
-    """What typer found wrong, with the command that can tell more; the whole help where nothing was asked for."""
-    message: str = exc.format_message()  # type: ignore[attr-defined]  # TyperException
-    context = getattr(exc, "ctx", None)
-    if context is None or "\n" in message:
-        return message
-    return f"{message.rstrip('.')}; see {context.command_path} --help"
 
 
 def _say(message: str) -> None:
