@@ -4,6 +4,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
 from memx.errors import CorruptFile, MemxError
@@ -26,6 +27,9 @@ _FAULT_COST = 512
 _SHORT = 64
 """Bytes of the JSON of a short value; a character takes six at most."""
 _HEAD = 1 << 16
+_KNOWN_LONGEST = 256
+"""Bytes of the longest attribute whose value is remembered, and taken for short."""
+_ONE_VALUE = (str, int, float)
 
 _SIZES = struct.Struct("<HHH").unpack_from
 _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
@@ -48,6 +52,7 @@ class AttributeReader:
         self._shared = shared
         self._most = max_value_bytes
         self._heads: dict[bytes, _Head] = {}
+        self._known: dict[bytes, tuple[str, Any]] = {}
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
         """The `attributes` field of an object, which messages call `what`, and an `error` record for each fault.
@@ -60,10 +65,16 @@ class AttributeReader:
             return {"attributes": attributes}, []
         faults: list[Record] = []
         room, count = ATTRIBUTES_MOST, 0
+        known = self._known
         try:
             for _, body, address in self._in_order(header):
                 count += 1
                 if room < 0:
+                    continue
+                if (told := known.get(body)) is not None:
+                    label, value = told
+                    attributes[label] = value
+                    room -= len(label) + 4 + _SHORT
                     continue
                 label = "?"
                 try:
@@ -72,7 +83,12 @@ class AttributeReader:
                         continue
                     where = None if address is None else self._values.space.base + address + at
                     attributes[label] = value = self.value(datatype, shape, body, at, where)
-                    room -= len(label) + 4 + _cost(value, body, datatype)
+                    if len(body) > _KNOWN_LONGEST or datatype.variable:
+                        room -= len(label) + 4 + _cost(value)
+                        continue
+                    room -= len(label) + 4 + _SHORT
+                    if type(value) in _ONE_VALUE:
+                        self._remember(body, label, value)
                 except (MemxError, struct.error, IndexError) as exc:
                     faults.append(_broken(f"the attribute {label} of {what}", exc))
                     room -= _FAULT_COST
@@ -82,9 +98,15 @@ class AttributeReader:
             return {"attributes": attributes, "attributes_truncated": True, "attribute_count": count}, faults
         return {"attributes": attributes}, faults
 
+    def _remember(self, body: bytes, label: str, value: Any) -> None:
+        """Keeps what an attribute says: many objects have the same units, the same fill value."""
+        if len(self._known) >= _HEADS:
+            self._known.clear()
+        self._known[body] = label, value
+
     def names(self, header: ObjectHeader) -> Iterator[bytes]:
         """The names of the attributes of an object."""
-        return (_name_of(body) for _, body, _ in self._bodies(header))
+        return map(_name, self._bodies(header))
 
     def some(self, header: ObjectHeader, names: frozenset[str]) -> dict[str, Any]:
         """The values of the attributes of an object that are called as one of `names`; of others nothing is read."""
@@ -166,11 +188,11 @@ class AttributeReader:
 
     def _in_order(self, header: ObjectHeader) -> Iterable[_Entry]:
         """The attribute messages: by name or by creation, of many in the order of their index."""
-        if ATTRIBUTE_INFO in header.first:
+        found: Iterator[_Entry] = iter(())
+        if self._is_dense(header):
             found = self._bodies(header)
             held = list(islice(found, _SORTED_MOST + 1))
         else:  # all stand in the header, most often
-            found = iter(())
             held = [
                 (created, body, where) if not flags & SHARED else (created, self._shared.resolve(body, ATTRIBUTE), None)
                 for flags, body, created, where in header.attributes
@@ -180,6 +202,14 @@ class AttributeReader:
         if len(held) > 1:
             held.sort(key=_created if self.by_creation else _name)
         return held
+
+    def _is_dense(self, header: ObjectHeader) -> bool:
+        """Whether an object has a heap for attributes."""
+        info = header.first.get(ATTRIBUTE_INFO)
+        if info is None:
+            return False
+        space = self._values.space
+        return space.address(info[1], 4 if info[1][1] & 1 else 2) != space.undefined
 
     def _bodies(self, header: ObjectHeader) -> Iterator[_Entry]:
         """Each attribute message."""
@@ -211,22 +241,16 @@ class AttributeReader:
                 yield created, space.read(place[0], min(place[1], self._most + _HEAD)), place[0]
 
 
-def _cost(value: Any, body: bytes, datatype: Datatype) -> int:
+def _cost(value: Any) -> int:
     """The bytes that the JSON of a value takes at most."""
-    if len(body) <= 256 and not datatype.variable:
-        return _SHORT
     return _SHORT if type(value) is str and len(value) <= _SHORT // 6 - 1 else len(encode_value(value))
 
 
-def _created(entry: _Entry) -> int:
-    return entry[0]
+_created = itemgetter(0)
 
 
 def _name(entry: _Entry) -> bytes:
-    return _name_of(entry[1])
-
-
-def _name_of(body: bytes) -> bytes:
+    body = entry[1]
     at = 9 if body[0] == 3 else 8
     return body[at : at + (body[2] | body[3] << 8)].split(b"\0", 1)[0]
 

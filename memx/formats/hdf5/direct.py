@@ -63,25 +63,7 @@ class HDF5StreamReader(StreamReader):
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
-        lines: list[bytes] = []
-        until = time.monotonic() + _HELD_MOST_S
-        try:
-            for record in self.records():
-                told = record["type"] == "error"
-                if not told:
-                    lines.append(encode(record))
-                if lines and (told or len(lines) >= _LINES_MOST or time.monotonic() > until):
-                    yield b"".join(lines)
-                    lines.clear()
-                    until = time.monotonic() + _HELD_MOST_S
-                if told:
-                    yield record
-        except MemxError:
-            if lines:
-                yield b"".join(lines)
-            raise
-        if lines:
-            yield b"".join(lines)
+        return in_blocks(self.records())
 
     def _walk(self) -> Iterator[Record]:
         root = self._file.root
@@ -177,6 +159,29 @@ class HDF5StreamReader(StreamReader):
         if self.options.chunks and record.get("chunks"):
             return chain((record, *faults), self._file.chunk_records(header, path))
         return [record, *faults]
+
+
+def in_blocks(records: Iterator[Record]) -> Iterator[Record | bytes]:
+    """`records` as lines, many at a time but none held back for long; errors between them as records."""
+    lines: list[bytes] = []
+    until = time.monotonic() + _HELD_MOST_S
+    try:
+        for record in records:
+            told = record["type"] == "error"
+            if not told:
+                lines.append(encode(record))
+            if lines and (told or len(lines) >= _LINES_MOST or time.monotonic() > until):
+                yield b"".join(lines)
+                lines.clear()
+                until = time.monotonic() + _HELD_MOST_S
+            if told:
+                yield record
+    except MemxError:
+        if lines:
+            yield b"".join(lines)
+        raise
+    if lines:
+        yield b"".join(lines)
 
 
 def open_file(reader: StreamReader) -> HDF5File:

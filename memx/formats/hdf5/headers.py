@@ -1,6 +1,7 @@
 """Object headers (IV.A): the messages that say what an object is."""
 
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
@@ -49,30 +50,9 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     """IV.A.1.a: a prefix of 12 bytes, padded to 16, and messages padded to 8."""
     size = int.from_bytes(prefix[8:12], "little")
     references = int.from_bytes(prefix[4:8], "little")
-    begin = address + 16
-    block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(begin, size)
+    block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(address + 16, size)
     header = ObjectHeader(address, 1, references, {}, [], [])
-    first, attributes, unpack = header.first, header.attributes, _MESSAGE_1
-    pending = [(begin, block)]
-    for begin, block in pending:
-        at, end = 0, len(block)
-        while at + 8 <= end:
-            kind, length, marks = unpack(block, at)
-            body_at = at + 8
-            at = body_at + length
-            if at > end:
-                raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
-            if not kind:
-                continue
-            message = marks, block[body_at:at], 0, begin + body_at
-            if kind == ATTRIBUTE:
-                attributes.append(message)
-            elif kind == CONTINUATION:
-                _continue(space, message[1], pending)
-            elif kind == LINK:
-                header.links.append(message)
-            elif kind not in first:
-                first[kind] = message
+    _take(space, header, address + 16, block, 8, b"")
     return header
 
 
@@ -85,36 +65,94 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     width = 1 << (flags & 3)
     size = int.from_bytes(prefix[at : at + width], "little")
     at += width
-    begin = address + at
-    block = prefix[at : at + size] if at + size <= len(prefix) else space.read(begin, size)
+    block = prefix[at : at + size] if at + size <= len(prefix) else space.read(address + at, size)
     header = ObjectHeader(address, 2, 1, {}, [], [])
-    first, attributes, unpack = header.first, header.attributes, _MESSAGE_2
-    pending = [(begin, block)]
-    head = 6 if flags & 4 else 4
-    for begin, block in pending:
-        at, end = 0, len(block)
-        while at + head <= end:  # what is left over is a gap (IV.A.1.b)
-            kind, length, marks = unpack(block, at)
-            body_at = at + head
-            at = body_at + length
-            if at > end:
-                raise CorruptFile("a header message is longer than its block", offset=space.base + begin + body_at)
-            if not kind:
-                continue
-            created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
-            message = marks, block[body_at:at], created, begin + body_at
-            if kind == ATTRIBUTE:
-                attributes.append(message)
-            elif kind == CONTINUATION:
-                _continue(space, message[1], pending, signature=b"OCHK")
-            elif kind == LINK:
-                header.links.append(message)
-            elif kind not in first:
-                first[kind] = message
+    _take(space, header, address + at, block, 6 if flags & 4 else 4, b"OCHK")
     return header
 
 
-def _continue(space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], signature: bytes = b"") -> None:
+class _Layout(NamedTuple):
+    """Where some messages stand, one after the other: their heads, and of each kind the numbers and places of some."""
+
+    unpack: Callable[[bytes, int], tuple[bytes, ...]]
+    """The heads and the bodies of the messages, in turns."""
+    heads: tuple[bytes, ...]
+    attributes: list[tuple[int, int, int, int]]
+    """Flags, number, creation index, and where the body stands."""
+    links: list[tuple[int, int, int, int]]
+    continuations: list[int]
+    others: list[tuple[int, int, int, int, int]]
+    """Type number, and as of attributes."""
+    length: int
+
+
+_LAYOUTS_MOST, _LAID_OUT_MOST = 256, 256
+"""So many layouts are remembered, each of so many messages."""
+_layouts: dict[tuple[int, int], _Layout] = {}
+"""By the bytes of a head and of a block, the last layout seen: headers of objects of a kind are laid out alike."""
+
+
+def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, head: int, signature: bytes) -> None:
+    """Puts the messages of the first `block`, at `begin`, and of those that continue it into `header`.
+
+    The heads of messages take `head` bytes; blocks that continue begin with `signature`.
+    """
+    first = header.first
+    pending = [(begin, block)]
+    for begin, block in pending:
+        at, end = 0, len(block)
+        while at + head <= end:  # what is left over is a gap (IV.A.1.b)
+            layout = _layouts.get((head, end - at))
+            parts = () if layout is None else layout.unpack(block, at)
+            if layout is None or parts[::2] != layout.heads:
+                layout = _laid_out(block, at, head, space.base + begin)
+                parts = layout.unpack(block, at)
+            bodies, start = parts[1::2], begin + at
+            for kind, flags, number, created, place in layout.others:
+                if kind not in first:
+                    first[kind] = flags, bodies[number], created, start + place
+            for flags, number, created, place in layout.attributes:
+                header.attributes.append((flags, bodies[number], created, start + place))
+            for flags, number, created, place in layout.links:
+                header.links.append((flags, bodies[number], created, start + place))
+            for number in layout.continuations:
+                _continue(space, bodies[number], pending, signature)
+            at += layout.length
+
+
+def _laid_out(block: bytes, start: int, head: int, where: int) -> _Layout:
+    """The layout of the next messages of `block`, which stands in the file at `where`. Raises CorruptFile."""
+    unpack = _MESSAGE_1 if head == 8 else _MESSAGE_2
+    heads: list[bytes] = []
+    attributes, links, continuations, others, form = [], [], [], [], "="
+    at, end = start, len(block)
+    while at + head <= end and len(heads) < _LAID_OUT_MOST:
+        kind, length, flags = unpack(block, at)
+        body_at = at + head
+        if body_at + length > end:
+            raise CorruptFile("a header message is longer than its block", offset=where + body_at)
+        created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
+        place = flags, len(heads), created, body_at - start
+        if kind == ATTRIBUTE:
+            attributes.append(place)
+        elif kind == CONTINUATION:
+            continuations.append(len(heads))
+        elif kind == LINK:
+            links.append(place)
+        elif kind:
+            others.append((kind, *place))
+        heads.append(block[at:body_at])
+        form += f"{head}s{length}s"
+        at = body_at + length
+    if len(_layouts) >= _LAYOUTS_MOST:
+        _layouts.clear()
+    layout = _layouts[head, end - start] = _Layout(
+        struct.Struct(form).unpack_from, tuple(heads), attributes, links, continuations, others, at - start
+    )
+    return layout
+
+
+def _continue(space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], signature: bytes) -> None:
     """Appends the block that a continuation message (IV.A.2.q) names to what is still to be walked."""
     address, size = space.address(body, 0), space.length(body, space.offset_size)
     # blocks do not overlap: all of them together fit into the file

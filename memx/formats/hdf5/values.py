@@ -31,6 +31,7 @@ class Values:
         self._parser = Parser(space.offset_size, self._variable, self._reference)
         self._types: dict[bytes, Datatype] = {}
         self._spaces: dict[bytes, Dataspace] = {}
+        self._objects: dict[int, bool] = {}  # whether one is at an address that is referred to
 
     def datatype(self, body: bytes) -> Datatype:
         """The datatype of a message's body."""
@@ -88,12 +89,19 @@ class Values:
 
     def _told(self, kind: str, address: int) -> dict[str, Any]:
         """A reference, its address null where no object is (any more)."""
+        there = self._objects.get(address)
+        if there is None:
+            if len(self._objects) >= _CACHED:
+                self._objects.clear()
+            there = self._objects[address] = self._is_object(address)
+        return {"reference": kind, "address": address if there else None}
+
+    def _is_object(self, address: int) -> bool:
         try:
             head = self.space.read(address, 5)
         except CorruptFile:
-            head = b""
-        there = head[:4] == b"OHDR" or head[:2] == b"\1\0"
-        return {"reference": kind, "address": address if there else None}
+            return False
+        return head[:4] == b"OHDR" or head[:2] == b"\1\0"
 
     def _region(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: an object in a global heap, of an address and a selection of the data set there."""

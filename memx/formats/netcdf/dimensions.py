@@ -7,7 +7,7 @@ Specification; for what that leaves open, as netCDF-C 4.10 does.)
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.errors import MemxError
 from memx.formats.hdf5.attributes import AttributeReader
@@ -20,6 +20,8 @@ NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 _RANK_MOST = 32
 _MARKS = frozenset(("CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates", "DIMENSION_LIST"))
 _MARK_BYTES_MOST = 4096
+_HELD_MOST = 4096
+"""Of so many datasets the marks, and of so many kinds the dimensions, are held from one walk to the next."""
 
 Extent = tuple[int, bool]
 """The length of an axis, and whether it may grow."""
@@ -41,6 +43,14 @@ class Dimension:
         return f"{self.group.rstrip('/')}/{self.name}"
 
 
+class Shape(NamedTuple):
+    """The names and the paths of the dimensions of a variable, None for an axis without one; and their lengths."""
+
+    names: list[str | None]
+    paths: list[str | None]
+    lengths: list[int]
+
+
 @dataclass(slots=True)
 class Scope:
     """What a group defines, and the shapes of its variables that have no dimensions."""
@@ -49,38 +59,43 @@ class Scope:
     shapeless: dict[tuple[Extent, ...], None] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Marks:
-    """The hidden attributes by which netCDF tells what a dataset is to it."""
+class Marks(NamedTuple):
+    """What the hidden attributes of a dataset say that it is to netCDF; None for what they do not say."""
 
-    held: dict[str, Any]
+    is_scale: bool
+    """Whether it is a dimension scale (HDF5 Dimension Scale Specification 4.1)."""
+    is_dimension_only: bool
+    """Whether a scale is a dimension of netCDF, and no variable."""
+    number: int | None
+    """The number of the dimension that it is."""
+    coordinates: tuple[int, ...] | None
+    """The numbers of its dimensions."""
+    scales: tuple[int | None, ...] | None
+    """The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
 
-    @property
-    def is_scale(self) -> bool:
-        """Whether a dataset is a dimension scale (HDF5 Dimension Scale Specification 4.1)."""
-        return self.held.get("CLASS") == "DIMENSION_SCALE"
 
-    @property
-    def is_dimension_only(self) -> bool:
-        """Whether a scale is a dimension of netCDF, and no variable."""
-        name = self.held.get("NAME")
-        return isinstance(name, str) and name.startswith(NOT_A_VARIABLE)
+def marks_of(held: dict[str, Any]) -> Marks:
+    """What the attributes `held` of a dataset say."""
+    name, number = held.get("NAME"), _integers(held.get("_Netcdf4Dimid"))
+    return Marks(
+        held.get("CLASS") == "DIMENSION_SCALE",
+        isinstance(name, str) and name.startswith(NOT_A_VARIABLE),
+        number[0] if number is not None and len(number) == 1 else None,
+        _integers(held.get("_Netcdf4Coordinates")),
+        _attached(held.get("DIMENSION_LIST")),
+    )
 
-    def integers(self, name: str, count: int) -> list[int] | None:
-        """The integers of a hidden attribute, if it has so many."""
-        value = self.held.get(name)
-        numbers = [value] if isinstance(value, int) else value
-        if not isinstance(numbers, list) or len(numbers) != count or not all(isinstance(n, int) for n in numbers):
-            return None
-        return numbers
 
-    def attached(self, rank: int) -> list[int | None] | None:
-        """The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
-        lists = self.held.get("DIMENSION_LIST")
-        if not isinstance(lists, list) or len(lists) != rank or rank > _RANK_MOST:
-            return None
-        addresses = [_address(scales[-1]) if isinstance(scales, list) and scales else None for scales in lists]
-        return addresses if any(address is not None for address in addresses) else None
+def _integers(value: Any) -> tuple[int, ...] | None:
+    numbers = [value] if isinstance(value, int) else value
+    return tuple(numbers) if isinstance(numbers, list) and all(isinstance(n, int) for n in numbers) else None
+
+
+def _attached(lists: Any) -> tuple[int | None, ...] | None:
+    if not isinstance(lists, list) or len(lists) > _RANK_MOST:
+        return None
+    addresses = tuple(_address(scales[-1]) if isinstance(scales, list) and scales else None for scales in lists)
+    return addresses if any(address is not None for address in addresses) else None
 
 
 def _address(reference: Any) -> int | None:
@@ -89,7 +104,10 @@ def _address(reference: Any) -> int | None:
 
 
 class Dimensions:
-    """All dimensions of a file, learned in a first walk through it; the second then asks for those of each variable."""
+    """All dimensions of a file, learned in a first walk through it; the second then asks for those of each variable.
+
+    What the first found out of a dataset is held for the second, up to a bound.
+    """
 
     def __init__(self, file: HDF5File) -> None:
         self._file = file
@@ -99,13 +117,15 @@ class Dimensions:
         self._by_number: dict[int, Dimension] = {}
         self._longest: dict[int | tuple[str, int], int] = {}
         self._next = 0
+        self._marks: dict[int, Marks] = {}  # by the address of the dataset
+        self._alike: dict[Marks, Marks] = {}
+        self._resolved: dict[tuple[Marks, str, Dataspace], Shape] = {}
 
     def learn(self, event: Event) -> None:
         """Takes in one step of the first walk."""
         if event.kind == "dataset":
-            group = event.path[: -len(event.name) - 1] or "/"
             try:
-                self._learn_dataset(group, event)
+                self._learn_dataset(_group(event), event)
             except (MemxError, *FAULTS):
                 pass  # the second walk says what is wrong with it
         elif event.kind == "leave" and (scope := self._scopes.get(event.path)) is not None:
@@ -127,40 +147,66 @@ class Dimensions:
     def marks(self, event: Event) -> Marks:
         """What netCDF hides in a dataset. Raises FormatError."""
         assert event.header is not None
-        return Marks(self._reader.some(event.header, _MARKS))
+        found = self._marks.get(event.header.address)
+        if found is None:
+            found = marks_of(self._reader.some(event.header, _MARKS))
+            if len(self._marks) < _HELD_MOST:
+                found = self._marks[event.header.address] = self._alike.setdefault(found, found)
+        return found
 
-    def extents(self, event: Event) -> tuple[Extent, ...]:
-        """The axes of a dataset. Raises FormatError."""
+    def shape(self, event: Event, marks: Marks) -> Shape:
+        """The dimensions of a dataset and their lengths; worked out once for all that are alike. Raises FormatError."""
         assert event.header is not None
-        return extents_of(self._file.dataspace(event.header))
+        space = self._file.dataspace(event.header)
+        if marks.is_scale:
+            return self._shape(event, marks, extents_of(space))
+        key = marks, _group(event), space
+        found = self._resolved.get(key)
+        if found is None:
+            if len(self._resolved) >= _HELD_MOST:
+                self._resolved.clear()
+            found = self._resolved[key] = self._shape(event, marks, extents_of(space))
+        return found
 
-    def of_variable(self, event: Event, marks: Marks) -> list[Dimension | None]:
-        """The dimensions of a dataset, one for each axis; None where a file leaves one without. Raises FormatError."""
-        extents = self.extents(event)
+    def _shape(self, event: Event, marks: Marks, extents: tuple[Extent, ...]) -> Shape:
+        dimensions = self._of_variable(event, marks, extents)
+        # a variable is as long as its dimensions are, written so far or not
+        lengths = [
+            extent if dimension is None else dimension.size
+            for dimension, (extent, _) in zip(dimensions, extents, strict=True)
+        ]
+        return Shape(
+            [None if dimension is None else dimension.name for dimension in dimensions],
+            [None if dimension is None else dimension.path for dimension in dimensions],
+            lengths,
+        )
+
+    def _of_variable(self, event: Event, marks: Marks, extents: tuple[Extent, ...]) -> list[Dimension | None]:
+        """The dimensions of a dataset, one for each axis; None where a file leaves one without."""
         rank = len(extents)
         if rank == 0:
             return []
-        numbers = marks.integers("_Netcdf4Coordinates", rank)
-        if numbers is not None and all(number in self._by_number for number in numbers):
+        numbers = marks.coordinates
+        if numbers is not None and len(numbers) == rank and all(number in self._by_number for number in numbers):
             return [self._by_number[number] for number in numbers]
         if event.address in self._by_address and rank == 1:
             return [self._by_address[event.address]]
-        scales = marks.attached(rank)
-        if scales is not None:
-            return [None if scale is None else self._by_address.get(scale) for scale in scales]
-        group = event.path[: -len(event.name) - 1] or "/"
+        if marks.scales is not None and len(marks.scales) == rank:
+            return [None if scale is None else self._by_address.get(scale) for scale in marks.scales]
+        group = _group(event)
         return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
 
     def _learn_dataset(self, group: str, event: Event) -> None:
-        extents = self.extents(event)
+        assert event.header is not None
+        extents = extents_of(self._file.dataspace(event.header))
         if not extents:
             return
-        marks = self.marks(event)
+        marks, rank = self.marks(event), len(extents)
         scale = marks.is_scale
         if scale:
             self._add(group, event, extents, marks)
-        numbers = marks.integers("_Netcdf4Coordinates", len(extents))
-        scales = None if scale or numbers is not None else marks.attached(len(extents))
+        numbers = marks.coordinates if marks.coordinates is not None and len(marks.coordinates) == rank else None
+        scales = None if scale or numbers is not None or len(marks.scales or ()) != rank else marks.scales
         if not scale and numbers is None and scales is None:
             self._scopes.setdefault(group, Scope()).shapeless[extents] = None
         elif not (scale and marks.is_dimension_only):
@@ -170,8 +216,7 @@ class Dimensions:
                     self._longest[key] = max(length, self._longest.get(key, 0))
 
     def _add(self, group: str, event: Event, extents: tuple[Extent, ...], marks: Marks) -> None:
-        stated = marks.integers("_Netcdf4Dimid", 1)
-        number = self._next if stated is None else stated[0]
+        number = self._next if marks.number is None else marks.number
         length, grows = extents[0]
         only = marks.is_dimension_only
         dimension = Dimension(event.name, group, 0 if grows and only else length, grows, number)
@@ -193,6 +238,10 @@ class Dimensions:
                 scope.dimensions.append(dimension)
             taken.append(dimension)
         return taken
+
+
+def _group(event: Event) -> str:
+    return event.path[: -len(event.name) - 1] or "/"
 
 
 def extents_of(space: Dataspace) -> tuple[Extent, ...]:

@@ -10,7 +10,7 @@ from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
-from memx.formats.hdf5.direct import open_file, raise_if_short
+from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.hdf5.unknown import from_library
@@ -83,6 +83,10 @@ class NetCDF4StreamReader(StreamReader):
         except FAULTS as exc:
             raise CorruptFile("a structure of the file ends in its midst") from exc
 
+    def blocks(self) -> Iterator[Record | bytes]:
+        """The records as lines, many at a time, errors between them as records."""
+        return in_blocks(self.records())
+
     def _walk(self) -> Iterator[Record]:
         tree = Tree(self._file)
         for event in tree.walk():
@@ -130,19 +134,14 @@ class NetCDF4StreamReader(StreamReader):
         if marks.is_scale and marks.is_dimension_only:
             return None
         stored = self._stored(event, header)
-        dimensions = self._dimensions.of_variable(event, marks)
-        extents = self._dimensions.extents(event)
+        shape = self._dimensions.shape(event, marks)
         record: Record = {
             "type": "variable",
             "path": event.path[: -len(event.name)] + event.name.removeprefix(_RENAMED),
             "dtype": stored.pop("dtype"),
-            "dimensions": [dimension and dimension.name for dimension in dimensions],
-            "dimension_paths": [dimension and dimension.path for dimension in dimensions],
-            # a variable is as long as its dimensions are, written so far or not
-            "shape": [
-                extent if dimension is None else dimension.size
-                for dimension, (extent, _) in zip(dimensions, extents, strict=True)
-            ],
+            "dimensions": shape.names,
+            "dimension_paths": shape.paths,
+            "shape": shape.lengths,
         }
         del stored["shape"]
         return record | stored | self._user_type(header)
