@@ -4,17 +4,18 @@ _memx() {
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
         -o|--output|-o|--output|--files-from|--summary|-o|--output|--html|--baseline|--trace) _memx_files; return ;;
         -f|--format|-f|--format|-f|--format) mapfile -t COMPREPLY < <(compgen -W "dicom hdf5 netcdf fits video audio binary" -- "$current"); return ;;
-        --limit|--select|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout|--include|--exclude|-j|--jobs|--max-memory|--timeout|--stall|--extractor|--max-value-bytes|--extractor|--repeat|--assert-peak|-j|--jobs|--max-memory|--timeout|--stall|--runs|--extractor|--interval|--count|--pid|--alert-command) return ;;
+        --limit|--max-memory|--chunk-size|--max-value-bytes|--frame-length|--hop-length|--timeout|--include|--exclude|-j|--jobs|--max-memory|--timeout|--stall|--extractor|--max-value-bytes|--extractor|--repeat|--assert-peak|-j|--jobs|--max-memory|--timeout|--stall|--runs|--extractor|--interval|--count|--pid|--alert-command) return ;;
+        --select) mapfile -t COMPREPLY < <(compgen -W "element card hdu group dataset datatype link dimension variable type stream chapter packet frame chunk digest" -- "$current"); return ;;
         --strategy|--strategy|--strategy) mapfile -t COMPREPLY < <(compgen -W "aggressive balanced conservative" -- "$current"); return ;;
         --alert) mapfile -t COMPREPLY < <(compgen -W "healthy moderate high critical" -- "$current"); return ;;
     esac
     case "${COMP_WORDS[1]}" in
-        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --chunks --timeout --with-path --schema --no-color --help -h" ;;
-        extract) words="-o --output -f --format --table --json --files-from -0 --null --include --exclude -j --jobs --max-memory --timeout --stall --resume --extractor --strategy --max-value-bytes --progress --summary --no-color --help -h" ;;
-        profile) words="-o --output -f --format --table --json --html --extractor --repeat --baseline --assert-peak --trace -j --jobs --max-memory --timeout --stall --strategy --no-color --help -h" ;;
-        gc-tune) words="--table --json --runs --apply --extractor --no-color --help -h" ;;
-        status) words="--table --json -w --watch --interval --count --pid --alert --alert-command --no-color --help -h" ;;
-        *) words="--version --help -h" ;;
+        stream) words="-o --output -f --format --table --json --limit --select --max-memory --strategy --chunk-size --max-value-bytes --frame-length --hop-length --chunks --timeout --with-path --schema --no-color -h --help" ;;
+        extract) words="-o --output -f --format --table --json --files-from -0 --null --include --exclude -j --jobs --max-memory --timeout --stall --resume --extractor --strategy --max-value-bytes --progress --summary --no-color -h --help" ;;
+        profile) words="-o --output -f --format --table --json --html --extractor --repeat --baseline --assert-peak --trace -j --jobs --max-memory --timeout --stall --strategy --no-color -h --help" ;;
+        gc-tune) words="--table --json --runs --apply --extractor --no-color -h --help" ;;
+        status) words="--table --json -w --watch --interval --count --pid --alert --alert-command --no-color -h --help" ;;
+        *) words="--version -h --help" ;;
     esac
     if ((COMP_CWORD == 1)); then words="stream extract profile gc-tune status $words"; fi
     if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then

@@ -41,6 +41,10 @@ FILES = (
 )
 
 
+_NOT_SELECTED = ("file", "error", "end", "metadata", "profile", "profile-report", "trace", "status", "alert")
+"""Records that are no part of what a format says."""
+
+
 @dataclass(frozen=True)
 class Flag:
     """An option as the pages tell it."""
@@ -101,11 +105,32 @@ def _flag(option: Any, context: Any) -> Flag:
     choices = tuple(str(getattr(choice, "value", choice)) for choice in getattr(option.type, "choices", ()))
     if "--format" in option.opts:
         choices = tuple(format_names())
+    if "--select" in option.opts:
+        choices = record_types()
     value = "" if option.is_flag or option.count else "|".join(choices) if choices else option.make_metavar(context)
-    if "--format" in option.opts:
+    if "--format" in option.opts or "--select" in option.opts:
         value = option.make_metavar(context)
     default = f" [default: {option.default}]" if isinstance(option.default, int) and not option.is_flag else ""
-    return Flag((*option.opts, *option.secondary_opts), value, (option.help or "") + default, choices, option.envvar)
+    names = sorted(option.opts, key=lambda name: name.startswith("--"))  # those of --help come in any order
+    return Flag((*names, *option.secondary_opts), value, (option.help or "") + default, choices, option.envvar)
+
+
+def record_types() -> tuple[str, ...]:
+    """The types of what a stream says between its `file` and its `end`, by the schema; `--select` keeps the others."""
+    import json
+    from importlib.resources import files as resources
+
+    schema = json.loads(resources("memx").joinpath("records.schema.json").read_text(encoding="utf-8"))
+    members = [schema["$defs"][one["$ref"].rpartition("/")[2]] for one in schema["oneOf"]]
+    types = dict.fromkeys(_type(member) for member in members)
+    return tuple(name for name in types if name not in _NOT_SELECTED)
+
+
+def _type(member: dict[str, Any]) -> str:
+    """The `type` of the records that a member of the schema describes."""
+    parts = [member, *member.get("allOf", ())]
+    name: str = next(part["properties"]["type"]["const"] for part in parts if "type" in part.get("properties", ()))
+    return name
 
 
 def files() -> Iterator[tuple[Path, str]]:

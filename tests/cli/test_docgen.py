@@ -63,6 +63,7 @@ def test_every_option_is_in_every_file() -> None:
         (["memx", "stream", "--max"], ["--max-memory", "--max-value-bytes"]),
         (["memx", "stream", "-f", "n"], ["netcdf"]),
         (["memx", "stream", "--strategy", ""], ["aggressive", "balanced", "conservative"]),
+        (["memx", "stream", "--select", "ch"], ["chapter", "chunk"]),
         (["memx", "stream", "--limit", ""], []),
     ],
 )
@@ -99,3 +100,25 @@ def test_each_page_is_built_into_its_section(tmp_path: Path) -> None:
     pages = {f"man/man1/{path.name}" for path, _ in docgen.files() if path.suffix == ".1"}
     assert placed == pages | {"man/man7/memx-guide.7"}
     assert len([name for name in names if name and not name.startswith("man/")]) == 3  # the completions
+
+
+def test_the_types_of_records_are_those_of_the_formats() -> None:
+    wanted = (
+        "element card hdu group dataset datatype link dimension variable type stream chapter packet frame chunk digest"
+    )
+    assert docgen.record_types() == tuple(wanted.split())
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_bash_completes_at_once() -> None:
+    script = (
+        f"source {docgen.ROOT}/completions/memx.bash; COMP_WORDS=(memx stream --select c); COMP_CWORD=3; "
+        'before=${EPOCHREALTIME/[.,]/}; _memx; echo $((${EPOCHREALTIME/[.,]/} - before)) "${COMPREPLY[@]}"'
+    )
+    took = []
+    for _ in range(3):  # the machine may be busy
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=20)
+        microseconds, *offered = done.stdout.split()
+        assert offered == ["card", "chapter", "chunk"]
+        took.append(int(microseconds))
+    assert min(took) < 150_000

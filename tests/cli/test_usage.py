@@ -69,9 +69,16 @@ def test_schema_is_the_packages_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("strem",), "Did you mean 'stream'?"),
+        (("strem",), "there is no command strem: did you mean stream?; see memx --help"),
+        (("gctune", "x"), "did you mean gc-tune?"),
+        (("xyzzy",), "there is no command xyzzy; see memx --help"),
+        (("--verison",), "there is no option --verison: did you mean --version?"),
+        (("extract", "--time-out", "3", "x"), "did you mean --timeout?; see memx extract --help"),
+        (("stream", "--xyzzy", "x"), "there is no option --xyzzy; see memx stream --help"),
+        (("stream", "--strategy", "conservativ", "x"), "did you mean conservative?"),
+        (("status", "--alert", "hihg"), "did you mean high?"),
         (("stream",), "SOURCE"),
-        (("stream", "--limt", "3", "x"), "--limit"),
+        (("stream", "--limt", "3", "x"), "there is no option --limt: did you mean --limit?"),
         (("stream", "--limit", "-1", "x"), "--limit"),
         (("stream", "--limit", "many", "x"), "--limit"),
         (("stream", "-f", "fit", "x"), "did you mean fits?"),
