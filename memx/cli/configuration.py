@@ -77,14 +77,18 @@ class Configuration:
         """The `default_map` of the commands."""
         return {name: _Defaults(self) for name in _group(self._context).commands}
 
+    @property
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The same settings, as JSON has them."""
+        return {name: setting.as_table() for name, setting in self.collectors.items()}
+
     def record(self) -> dict[str, Any]:
         """As `memx status` says it."""
-        tables = {name: setting.as_table() for name, setting in self.collectors.items()}
         return {
             "file": None if self.file is None else display_path(os.fspath(self.file)),
             "options": self.values,
             "variables": self.variables,
-            "collector": tables,
+            "collector": self.tables,
         }
 
     @property

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from memx.cli import options
 from memx.engine.discovery import Wanted, discover, identity, listed
@@ -31,6 +31,7 @@ Examples:
 
 
 def extract(
+    context: Context,
     source: Annotated[
         list[str] | None,
         Argument(metavar="SOURCE...", help="Files, and folders to walk; - is standard input.", show_default=False),
@@ -87,6 +88,7 @@ def extract(
         timeout=timeout,
         stall=stall,
         extractor=extractor,
+        collectors=context.obj.tables or None,
     )
     patterns = Wanted(tuple(include or ()), tuple(exclude or ()))
     with _journal(output, extractor) if resume else nullcontext() as journal:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument, Context, Option
 
 from memx.cli import options
 from memx.engine.discovery import discover, identity
@@ -31,6 +31,7 @@ Examples:
 
 
 def profile(
+    context: Context,
     source: Annotated[list[str], Argument(metavar="SOURCE...", help="Files, and folders to walk.", show_default=False)],
     output: options.Output = None,
     format: options.Format = None,  # noqa: A002 - the name of the option
@@ -77,7 +78,14 @@ def profile(
     """
     if "-" in source:
         raise UsageError("standard input cannot be read again and again: give files or folders")
-    wanted = StreamOptions(format=format, strategy=strategy, max_memory=max_memory, timeout=timeout, stall=stall)
+    wanted = StreamOptions(
+        format=format,
+        strategy=strategy,
+        max_memory=max_memory,
+        timeout=timeout,
+        stall=stall,
+        collectors=context.obj.tables or None,
+    )
     if html is not None:
         from memx.cli.profile_page import check
 

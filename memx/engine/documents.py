@@ -75,11 +75,13 @@ class Fold:
         for record in records:
             self.take(record)
 
-    def record(self, plan: StrategyPlan | None, available: int, pauses: PauseStats | None) -> Record:
+    def record(
+        self, plan: StrategyPlan | None, available: int, pauses: PauseStats | None, collector: str | None = None
+    ) -> Record:
         """The `metadata` record, once the `end` was taken.
 
         `plan` is how the source was read, with `available` bytes of memory at hand; None where it could not be
-        opened. `pauses` are those of the collector.
+        opened. `pauses` are those of the collector, and `collector` the user's setting of it.
         """
         fault, end = self._fault, self._end
         metadata, truncated = self._contents()
@@ -99,6 +101,8 @@ class Fold:
             },
             "metadata": metadata,
         }
+        if collector is not None:
+            record["strategy"]["collector"] = collector
         if truncated:
             record["metadata_truncated"] = True
         gc = {"collections": pauses.collections if pauses else 0, "pause_s": pauses.pause_s if pauses else 0.0}
@@ -142,7 +146,7 @@ def folded(session: Reading, predicted_peak: int | None = None, look: CloseLook 
             if not fold.ended:
                 fold.take(records.throw(exc))
                 fold.take_all(records)
-    record = fold.record(session.plan, session.plan.available, pauses.stats)
+    record = fold.record(session.plan, session.plan.available, pauses.stats, session.collector)
     if look is not None:
         record["metrics"] |= look.figures()
     yield record

@@ -11,9 +11,17 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from memx.engine.budget import available_memory
-from memx.engine.collector import GarbageCollectionOptimizer
 from memx.engine.documents import RETURNED
-from memx.engine.session import Meter, StreamOptions, end_record, error_record, file_record, is_want_of_memory
+from memx.engine.session import (
+    Meter,
+    StreamOptions,
+    collecting,
+    end_record,
+    error_record,
+    file_record,
+    is_want_of_memory,
+    setting_of,
+)
 from memx.engine.strategy import plan_for
 from memx.errors import MemxError, OverLimit, ReaderCrashed, UnsupportedSource, UsageError
 from memx.formats import Format
@@ -94,6 +102,8 @@ class Call:
         self._row = row
         self._name = options.extractor or ""
         self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self._setting = setting_of(options, row)
+        self.collector = str(self._setting) if self._setting else None
         self.bytes_read = 0
 
     def __iter__(self) -> Generator[Record]:
@@ -101,7 +111,7 @@ class Call:
         error: MemxError | None = None
         yield file_record(path, self._row.name, self._source.size, self._name, self.plan)
         try:
-            with GarbageCollectionOptimizer().applied(self.plan.strategy):
+            with collecting(self._setting, self.plan.strategy):
                 yield self._returned()
         except MemxError as exc:
             error = exc

@@ -210,6 +210,8 @@ class Profile:
             "began_s": round(max(0.0, began - self.tally.began), 6),
             "metrics": metrics,
         }
+        if "collector" in told["strategy"]:
+            record["collector"] = told["strategy"]["collector"]
         if repeat is not None:
             record["repeat"] = repeat
         if self._trace is not None:

@@ -21,6 +21,8 @@ CHECKED = 20
 """Files of a group that are read again for each figure: those that look worst."""
 TIMES = 3
 """So often."""
+_FEWEST_FOR_NOISE = 6
+"""Of fewer files, one that changed would pass for noise."""
 _LONGEST = 1 << 30
 """Bytes of a report."""
 
@@ -133,7 +135,9 @@ def _outside(figure: Figure, pairs: list[tuple[Record, Record]]) -> list[tuple[R
     known = [(before, after) for before, after in pairs if figure.of(before) > 0 < figure.of(after)]
     if not known:
         return []
-    _, high = noise_band([figure.of(b) for b, _ in known], [figure.of(a) for _, a in known], least=figure.band)
+    high = 1 + figure.band
+    if len(known) >= _FEWEST_FOR_NOISE:
+        _, high = noise_band([figure.of(b) for b, _ in known], [figure.of(a) for _, a in known], least=figure.band)
     found = [
         (before, after, high)
         for before, after in known

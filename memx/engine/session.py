@@ -5,9 +5,10 @@ import fnmatch
 import os
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from memx.engine.asking import Librarian
 from memx.engine.budget import recently_available
@@ -20,6 +21,9 @@ from memx.formats import Format
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault, open_reader
 from memx.records import MAX_LINE, Record
 from memx.sources import LocalFile, Source
+
+if TYPE_CHECKING:
+    from memx.engine.setting import CollectorSetting
 
 CHUNK_LENGTH = 1 << 20
 FRAME_LENGTH = 2048
@@ -61,6 +65,8 @@ class StreamOptions:
     """Whether a `metadata` record tells the use of the processor too: see `memx.engine.closely`."""
     rises: bool = False
     """Whether that tells also which records raised the peak; it looks after each of them."""
+    collectors: Mapping[str, Mapping[str, Any]] | None = None
+    """Settings of the collector as tables, by format or extractor: see `memx.engine.setting`."""
     repeat: int = 0
     """So often, or more, a worker reads the source to tell what stays behind: see `memx.engine.repeating`."""
 
@@ -90,6 +96,8 @@ class Reading(Protocol):
     """One source being read in this process."""
 
     plan: StrategyPlan
+    collector: str | None
+    """The setting of the collector that the user has for it."""
 
     @property
     def position(self) -> int | None:
@@ -127,6 +135,8 @@ class Session:
         self._spooled = spooled
         self._prepare = prepare
         self.plan = plan_for(source.size, recently_available(), options.strategy, options.chunk_size)
+        self._setting = setting_of(options, row)
+        self.collector = str(self._setting) if self._setting else None
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
         self._librarian: Librarian | None = None
@@ -159,7 +169,7 @@ class Session:
         meter = Meter()
         try:
             # the collector is set as long as records are asked for: their reader and their taker work in turns
-            with GarbageCollectionOptimizer().applied(self.plan.strategy):
+            with collecting(self._setting, self.plan.strategy):
                 yield from self._read(blocks=blocks)
         except BelongsTo:
             raise
@@ -243,6 +253,24 @@ class Session:
 
     def _stamp(self, record: Record) -> Record:
         return record | {"source": self._source.path} if self._options.with_path else record
+
+
+def setting_of(options: StreamOptions, row: Format) -> "CollectorSetting | None":
+    """The user's setting of the collector for a file of `row`, or for the extractor; None where there is none."""
+    if not options.collectors:
+        return None
+    from memx.engine.setting import CollectorSetting, setting_for
+
+    settings = {name: CollectorSetting.from_table(table) for name, table in options.collectors.items()}
+    return setting_for(settings, row, options.extractor) or None
+
+
+def collecting(setting: "CollectorSetting | None", strategy: ExtractionStrategy) -> AbstractContextManager[object]:
+    """The collector as `setting` says, or as memx sees fit under `strategy`, for the length of a `with` block."""
+    if setting is None:
+        return GarbageCollectionOptimizer().applied(strategy)
+    setting.prepare()
+    return setting.applied(strategy)
 
 
 def selector(patterns: Iterable[str]) -> Callable[[Record], bool]:

@@ -43,6 +43,49 @@ def quick(path: str) -> dict[str, int]:
     return {"size": os.path.getsize(path)}
 
 
+KEPT: list[bytearray] = []
+
+
+def leaking(path: str) -> dict[str, int]:
+    """Keeps something of every call."""
+    KEPT.append(bytearray(b"x" * (200 << 10)))
+    return {"size": os.path.getsize(path)}
+
+
+def quadratic(path: str) -> dict[str, int]:
+    """Compares every block of the file with every other."""
+    blocks = os.path.getsize(path) >> 10
+    alike = 0
+    for one in range(blocks):
+        for other in range(blocks):
+            alike += one == other
+    return {"alike": alike}
+
+
+def hungry(path: str) -> dict[str, int]:
+    """Holds the file, and copies of it."""
+    with open(path, "rb") as file:
+        data = file.read()
+    copies = [bytearray(data) for _ in range(8)]
+    return {"size": len(copies[-1])}
+
+
+def linear(path: str) -> dict[str, int]:
+    """Reads the file block by block: healthy."""
+    total = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 16):
+            total += sum(block[::4])
+    return {"total": total}
+
+
+def big(path: str) -> dict[str, int]:
+    """Touches as many MiB as the file says."""
+    with open(path, encoding="ascii") as file:
+        data = bytearray(b"x") * (int(file.read()) << 20)
+    return {"size": len(data)}
+
+
 def hostile(path: str) -> dict[str, int]:
     """Does to its process what the file says."""
     with open(path, encoding="utf-8") as file:
