@@ -136,13 +136,13 @@ def _traces(file: str | None, sources: list[str], stack: ExitStack) -> "Callable
 def _emit(run: "Profile", sources: list[str], output: str | None, table: bool | None, color: bool) -> bool:
     """Writes what was asked for; whether every file was complete."""
     from memx.cli.output import OutputOptions, emit
-    from memx.cli.profile_view import Whole
+    from memx.cli.profile_view import Report
 
     to = OutputOptions(file=output, table=table, color=color, sources=sources)
-    return emit([Whole(run) if table is False else run], to, _look(run, sources), run.interrupt)
+    return emit([Report(run, whole=table is False)], to, _look(sources), run.interrupt)
 
 
-def _look(run: "Profile", sources: list[str]) -> "Look":
+def _look(sources: list[str]) -> "Look":
     from memx.cli.output import Look
     from memx.cli.profile_view import ProfileTable
 
@@ -151,7 +151,7 @@ def _look(run: "Profile", sources: list[str]) -> "Look":
 
         return RunView(descriptor, color=color, files=lambda: discover(sources))
 
-    return Look(lambda width, paint: ProfileTable(width, paint, run.report), view)
+    return Look(ProfileTable, view)
 
 
 def _assertions(run: "Profile", most: int | None) -> int:

@@ -1,6 +1,6 @@
 """The report of `memx profile` as tables, or as one JSON object."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from memx.cli.columns import Column, fit_end, joined, spread, wrapped
@@ -49,11 +49,12 @@ _FILES = (
 )
 
 
-class Whole:
-    """A `Profile` that says nothing of its files, and at its end the whole report."""
+class Report:
+    """What a `Profile` tells: for tables the report, at the end or where it is interrupted; as lines also each file."""
 
-    def __init__(self, run: "Profile") -> None:
+    def __init__(self, run: "Profile", *, whole: bool) -> None:
         self._run = run
+        self._whole = whole
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._run, name)
@@ -75,25 +76,23 @@ class Whole:
         yield self._run.report()
 
     def lines(self) -> Iterator[bytes]:
-        """The report, on one line, however long."""
-        yield from (encode_value(report) + b"\n" for report in self.records())
+        """Each file's record; or, where it is to be `whole`, the report on one line, however long."""
+        return (encode_value(report) + b"\n" for report in self.records()) if self._whole else self._run.lines()
 
 
 class ProfileTable:
-    """Shows the report when all files were read; `paint(text, style)` colours."""
+    """Shows a report; `paint(text, style)` colours."""
 
-    def __init__(self, width: int, paint: Paint, report: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, width: int, paint: Paint) -> None:
         self._width = width
         self._paint = paint
-        self._report = report
 
-    def lines(self, record: Record) -> Iterator[str]:
+    def closing(self) -> Iterator[str]:
         """Nothing: all is in the report."""
         return iter(())
 
-    def closing(self) -> Iterator[str]:
-        """The problems' groups, the worst files, and the problems, where the eye is when it ends."""
-        report = self._report()
+    def lines(self, report: Record) -> Iterator[str]:
+        """The figures by group, the worst files, and the problems, where the eye is when it ends."""
         yield from self._groups(report["groups"])
         yield ""
         yield from self._worst(report["worst"])

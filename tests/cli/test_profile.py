@@ -136,6 +136,16 @@ def test_tables_on_a_terminal(files: Path) -> None:
     assert "highest peak" in shown
 
 
+@pytest.mark.slow
+def test_an_interrupt_leaves_what_is_known_by_then(files: Path) -> None:
+    for number in range(30):
+        (files / f"more-{number}.txt").write_text("30")
+    status, shown = on_terminal("profile", "--extractor", BIG, files, columns=100, when=lambda text: "of 32" in text)
+    assert status == 130
+    assert "interrupted" in shown
+    assert "memory hungry" in shown
+
+
 def test_the_users_setting_of_the_collector_is_used_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.toml").write_text('[collector.fits]\nthreshold0 = 123\n[collector."x:y"]\ndisabled = true\n')
     monkeypatch.setenv("MEMX_CONFIG", str(tmp_path / "config.toml"))
