@@ -108,9 +108,8 @@ def _run_command(argv: list[str]) -> int:
 
 
 def _say(message: str) -> None:
-    """One line to standard error, if there is one."""
+    """One line to standard error, if there is one; more only of the help."""
     if sys.stderr is not None:
         from memx.cli.text import safe_text
 
-        lines = message.splitlines()
-        print(f"memx: {safe_text(message)}" if len(lines) == 1 else message, file=sys.stderr)
+        print(message if message.startswith("Usage: ") else f"memx: {safe_text(message)}", file=sys.stderr)
