@@ -53,6 +53,7 @@ class AttributeReader:
         self._most = max_value_bytes
         self._heads: dict[bytes, _Head] = {}
         self._known: dict[bytes, tuple[str, Any]] = {}
+        self._nowhere = b"\xff" * values.space.offset_size
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
         """The `attributes` field of an object, which messages call `what`, and an `error` record for each fault.
@@ -208,8 +209,7 @@ class AttributeReader:
         info = header.first.get(ATTRIBUTE_INFO)
         if info is None:
             return False
-        space = self._values.space
-        return space.address(info[1], 4 if info[1][1] & 1 else 2) != space.undefined
+        return not info[1].startswith(self._nowhere, 4 if info[1][1] & 1 else 2)
 
     def _bodies(self, header: ObjectHeader) -> Iterator[_Entry]:
         """Each attribute message."""

@@ -50,6 +50,7 @@ class HDF5StreamReader(StreamReader):
         self._attributes = AttributeReader(file.values, file.shared, self.options.max_value_bytes)
         self._seen: dict[int, str] = {}  # the paths of objects with more than one hard link, by address
         self._path: list[str] = []
+        self._above = "/"  # how the paths of the members of the group at the end of the walk begin
         self._levels: list[_Level] = []
         self._depths: dict[int, int] = {}
         self._objects_left = file.space.end // OBJECT_LEAST
@@ -87,6 +88,7 @@ class HDF5StreamReader(StreamReader):
         """Back to the group above."""
         del self._depths[self._levels.pop().address]
         del self._path[-1:]
+        self._above = "/".join(("", *self._path, ""))
 
     def _here(self) -> str:
         return "/" + "/".join(self._path)
@@ -94,7 +96,7 @@ class HDF5StreamReader(StreamReader):
     def _member(self, link: Link) -> Iterable[Record]:
         """The records of one member of the group at the end of the walk; a group becomes the next level."""
         name = text(link.name)
-        path = "/" + "/".join((*self._path, name))
+        path = self._above + name
         if link.kind != HARD:
             return [link_record(link, path)]
         if link.name in (b"", b".") or b"/" in link.name:
@@ -120,6 +122,7 @@ class HDF5StreamReader(StreamReader):
         if len(self._levels) >= DEPTH_MOST:
             return [fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")]
         self._path.append(name)
+        self._above = path + "/"
         return self._group(path, header)
 
     def _known(self, address: int) -> str | None:

@@ -1,5 +1,6 @@
 """The links of a group (IV.A.2.c, IV.A.2.g, IV.A.2.r): in its symbol table, its header, or a heap of its own."""
 
+import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -68,26 +69,25 @@ def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
 def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator[Link]:
     """An old group: symbol table nodes (III.B) under a B-tree, names in a local heap; in the order of the names."""
     heap = LocalHeap(space, heap_address)
-    width = space.offset_size
-    step = 2 * width + 24
+    code = {2: "H", 4: "I", 8: "Q"}[space.offset_size]
+    entry = struct.Struct(
+        f"<{code}{code}I4xI12x"
+    )  # IV: name, header, kind and scratch space, whose first is a link's value
     previous = None
     for _, node in walk_v1(space, tree, 0, space.length_size):
         head = space.read(node, 8)
         if head[:4] != b"SNOD":
             raise CorruptFile("there is no symbol table node where one is said to be", offset=space.base + node)
         count = head[6] | head[7] << 8
-        entries = space.read(node + 8, count * step)
-        for at in range(0, count * step, step):
-            name = heap.name(space.address(entries, at))
+        for name_at, address, cache, value_at in entry.iter_unpack(space.read(node + 8, count * entry.size)):
+            name = heap.name(name_at)
             if name == previous:
                 raise CorruptFile("two of its links have the same name", offset=space.base + node)
             previous = name
-            cache = entries[at + 2 * width]
-            if cache == 2:  # a soft link: its value lies in the heap too
-                value = heap.name(int.from_bytes(entries[at + 2 * width + 8 : at + 2 * width + 12], "little"))
-                yield Link(name, SOFT, 0, value, 0)
+            if cache & 0xFF == 2:  # a soft link: its value lies in the heap too
+                yield Link(name, SOFT, 0, heap.name(value_at), 0)
             else:
-                yield Link(name, HARD, space.address(entries, at + width), b"", 0)
+                yield Link(name, HARD, address, b"", 0)
 
 
 def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:

@@ -7,6 +7,8 @@ from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.filters import parse_filters, unfiltered
 from memx.formats.hdf5.space import AddressSpace
 
+_NAMES_HELD = 1 << 14
+"""Bytes of a local heap that is read as a whole; each group on the way down holds its own."""
 _COLLECTIONS = 16
 _OBJECTS = 1 << 16
 _FILTERED_MOST = 1 << 24
@@ -24,12 +26,17 @@ class LocalHeap:
         self._space = space
         self._size = space.length(data, 8)
         self._data = space.address(data, 8 + 2 * width)
+        left = min(self._size, space.end - self._data)
+        self._held = space.read(self._data, left) if 0 < left <= _NAMES_HELD else b""
 
     def name(self, offset: int) -> bytes:
         """The name at `offset`, without the zero that ends it."""
         left = min(self._size - offset, self._space.end - self._data - offset)
         if left <= 0:
             raise CorruptFile("a link's name lies outside its heap", offset=self._space.base + self._data)
+        if self._held:
+            end = self._held.find(b"\0", offset)
+            return self._held[offset:] if end < 0 else self._held[offset:end]
         step, name = 64, b""
         while len(name) < left:
             name += self._space.read(self._data + offset + len(name), min(step, left - len(name)))

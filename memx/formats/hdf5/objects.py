@@ -35,7 +35,7 @@ from memx.formats.hdf5.messages import (
     parse_fill,
     parse_old_fill,
 )
-from memx.formats.hdf5.shared import Shared
+from memx.formats.hdf5.shared import SHARED, Shared
 from memx.formats.hdf5.superblock import read_superblock
 from memx.formats.hdf5.values import Values
 from memx.records import Record, text
@@ -119,7 +119,12 @@ class HDF5File:
         Most data sets of a file differ in their place alone: what else their messages say is worked out once.
         """
         space, first = self.space, header.first
-        bodies = [self.shared.body(first[kind], kind) if kind in first else None for kind in _DESCRIBING]
+        bodies: list[bytes | None] = []
+        for kind in _DESCRIBING:
+            message = first.get(kind)
+            bodies.append(
+                None if message is None else self.shared.body(message, kind) if message[0] & SHARED else message[1]
+            )
         layout_body = bodies[0]
         if layout_body is None or bodies[1] is None or bodies[2] is None:
             raise CorruptFile("it lacks its dataspace or its datatype", offset=space.base + header.address)

@@ -54,7 +54,8 @@ class AddressSpace:
 
     def upto(self, address: int, length: int) -> bytes:
         """At most `length` bytes at `address`, fewer where the file ends; at least one."""
-        return self.read(address, max(1, min(length, self.end - address)))
+        left = self.end - address
+        return self.read(address, length if length <= left else max(1, left))
 
     def address(self, data: bytes, at: int) -> int:
         """The address that stands in `data` at `at`, of `offset_size` bytes."""

@@ -51,30 +51,31 @@ class Values:
             found = self._spaces[body] = parse_dataspace(self.space, body)
         return found
 
-    def _fetch(self, data: bytes, at: int, length: int) -> bytes:
-        """The `length` bytes of the heap object whose identifier (VIII) stands in `data` at `at`."""
+    def _fetch(self, collection: int, index: int, length: int) -> bytes:
+        """The first `length` bytes of object `index` of the global heap collection at `collection`."""
         space = self.space
-        collection = space.address(data, at)
         if not length or collection in (0, space.undefined):
             return b""
         self.room -= length
         if self.room < 0:
             raise TooLong
-        index = int.from_bytes(data[at + space.offset_size : at + space.offset_size + 4], "little")
         address, size = self.heap.place(collection, index)
         if length > size:
             raise CorruptFile("a value is longer than its object in a global heap", offset=space.base + address)
         return space.read(address, length)
 
     def _variable(self, base: Datatype | None) -> Decode:
+        # the length, then the identifier of an object in a global heap (VIII)
+        unpack = struct.Struct(f"<I{_CODES[self.space.offset_size]}I").unpack_from
+
         def string(data: bytes, at: int) -> str:
-            (length,) = struct.unpack_from("<I", data, at)
-            return text(self._fetch(data, at + 4, length).split(b"\0", 1)[0])
+            length, collection, index = unpack(data, at)
+            return text(self._fetch(collection, index, length).split(b"\0", 1)[0])
 
         def sequence(data: bytes, at: int) -> list[Any]:
-            (count,) = struct.unpack_from("<I", data, at)
+            count, collection, index = unpack(data, at)
             assert base is not None
-            held = self._fetch(data, at + 4, count * base.size)
+            held = self._fetch(collection, index, count * base.size)
             return elements(base, held, 0, len(held) // base.size)
 
         return string if base is None else sequence
