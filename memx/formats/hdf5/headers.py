@@ -90,6 +90,8 @@ _LAYOUTS_MOST, _LAID_OUT_MOST = 256, 256
 """So many layouts are remembered, each of so many messages."""
 _layouts: dict[tuple[int, int], _Layout] = {}
 """By the bytes of a head and of a block, the last layout seen: headers of objects of a kind are laid out alike."""
+_last_heads: dict[tuple[int, int], tuple[bytes, ...]] = {}
+_NEVER = struct.Struct("").unpack_from
 
 
 def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, head: int, signature: bytes) -> None:
@@ -105,9 +107,10 @@ def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, h
             layout = _layouts.get((head, end - at))
             parts = () if layout is None else layout.unpack(block, at)
             if layout is None or parts[::2] != layout.heads:
-                layout = _laid_out(block, at, head, space.base + begin)
-                parts = layout.unpack(block, at)
-            bodies, start = parts[1::2], begin + at
+                layout, bodies = _laid_out(block, at, head, space.base + begin)
+            else:
+                bodies = parts[1::2]
+            start = begin + at
             for kind, flags, number, created, place in layout.others:
                 if kind not in first:
                     first[kind] = flags, bodies[number], created, start + place
@@ -120,11 +123,15 @@ def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, h
             at += layout.length
 
 
-def _laid_out(block: bytes, start: int, head: int, where: int) -> _Layout:
-    """The layout of the next messages of `block`, which stands in the file at `where`. Raises CorruptFile."""
+def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout, tuple[bytes, ...]]:
+    """The layout of the next messages of `block`, which stands in the file at `where`, and their bodies.
+
+    It is remembered where it is the same as the last of its length. Raises CorruptFile.
+    """
     unpack = _MESSAGE_1 if head == 8 else _MESSAGE_2
     heads: list[bytes] = []
-    attributes, links, continuations, others, form = [], [], [], [], "="
+    bodies: list[bytes] = []
+    attributes, links, continuations, others = [], [], [], []
     at, end = start, len(block)
     while at + head <= end and len(heads) < _LAID_OUT_MOST:
         kind, length, flags = unpack(block, at)
@@ -142,14 +149,18 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> _Layout:
         elif kind:
             others.append((kind, *place))
         heads.append(block[at:body_at])
-        form += f"{head}s{length}s"
         at = body_at + length
-    if len(_layouts) >= _LAYOUTS_MOST:
-        _layouts.clear()
-    layout = _layouts[head, end - start] = _Layout(
-        struct.Struct(form).unpack_from, tuple(heads), attributes, links, continuations, others, at - start
-    )
-    return layout
+        bodies.append(block[body_at:at])
+    key, told = (head, end - start), tuple(heads)
+    layout = _Layout(_NEVER, told, attributes, links, continuations, others, at - start)
+    if _last_heads.get(key) == told:
+        form = "".join(f"{head}s{len(body)}s" for body in bodies)
+        layout = _layouts[key] = layout._replace(unpack=struct.Struct(form).unpack_from)
+    for memory in (_layouts, _last_heads):
+        if len(memory) > _LAYOUTS_MOST:
+            memory.clear()
+    _last_heads[key] = told
+    return layout, tuple(bodies)
 
 
 def _continue(space: AddressSpace, body: bytes, pending: list[tuple[int, bytes]], signature: bytes) -> None:
