@@ -26,7 +26,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m compileall -q memx  # where the environment keeps Python from it, each run would do it again
 	@touch $@
 
-demo: $(READY)  ## stream one real file of each format, and see the memory it takes
+demo: $(READY)  ## stream one real file of each format, and see the memory it takes beside the usual tools
 	@$(BIN)/python -m tests.demo
 
 test: $(READY)  ## run the whole test suite

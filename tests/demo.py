@@ -1,4 +1,4 @@
-"""`make demo`: one real file of each format through the real command, and two that fit no memory.
+"""`make demo`: one real file of each format through the real command, some that fit no memory, and the usual tools.
 
 Run as `python -m tests.demo [FOLDER]`; without a folder the files go to a temporary one.
 """
@@ -21,11 +21,15 @@ from rich.text import Text
 
 from memx.formats import format_names
 from memx.units import format_size
+from tests.bench.__main__ import ROWS
+from tests.bench.runner import Failed, forget, measure
 
 SHOWN = 5
 """Records of each file that are shown."""
 GIANTS = ("dicom", "fits", "hdf5", "netcdf")
 """Formats of which a file of 100 GiB is read in a moment: what makes it large is never touched."""
+USUAL = ("dicom-pixels", "dicom-frames", "fits-hdus", "netcdf-4", "video-mp4")
+"""The benchmarks that a moment is enough for; `make bench` has all, measured more than once."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,28 @@ def table_of(title: str, runs: Sequence[Run]) -> Table:
     return table
 
 
+def beside(folder: Path) -> Table:
+    """What memx takes, and what the usual tools take for the same file: those that are installed here."""
+    table = Table(title="Beside the usual tools", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("work", header_style="cyan")
+    table.add_column("tool", header_style="cyan")
+    for heading in ("time", "peak"):
+        table.add_column(heading, justify="right", header_style="cyan", no_wrap=True)
+    for row in (row for row in ROWS if row.key in USUAL):
+        try:
+            result = measure(row, folder, 1)
+        except Failed:  # a tool that ended badly the second time
+            continue
+        finally:
+            forget(row, folder)
+        if result.missing:
+            continue
+        table.add_row(row.work, "memx", f"{result.seconds[0]:.2f} s", format_size(result.peak), style="bold")
+        for against in (against for against in result.against if not against.missing):
+            table.add_row("", against.peer.name, f"{against.seconds[0]:.2f} s", format_size(against.peak))
+    return table
+
+
 def main(arguments: Sequence[str]) -> int:
     """Shows all; 1 where a file did not come to its complete end."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
@@ -118,6 +144,8 @@ def main(arguments: Sequence[str]) -> int:
         console.print()
         giants = [stream(path) for path in made_giants(folder)]
         console.print(table_of("The same with files that no memory holds", giants))
+        console.print()
+        console.print(beside(folder / "beside"))
     return 0 if all(run.end["status"] == "complete" for run in (*runs, *giants)) else 1
 
 

@@ -95,7 +95,8 @@ def typed(command: str, folder: Path) -> Done:
     # a process that is there, whatever its number is
     line = command.replace("4711", str(os.getpid()))
     process = subprocess.Popen(
-        ["bash", "-o", "pipefail", "-c", line],
+        # a shell that put the tests in the background has them ignore Ctrl-C
+        ["env", "--default-signal=INT", "bash", "-o", "pipefail", "-c", line],
         cwd=folder,
         env=inherited | {"PATH": f"{folder}/.bin:{os.environ['PATH']}", "HOME": str(folder), "COLUMNS": "100"},
         stdin=subprocess.DEVNULL,
@@ -109,6 +110,10 @@ def typed(command: str, folder: Path) -> Done:
         out, err = process.communicate(timeout=2 if lasts else 110)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT if lasts else signal.SIGKILL)
-        out, err = process.communicate(timeout=20)
+        try:
+            out, err = process.communicate(timeout=20)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         return Done(command, process.returncode, out, err, lasts)
     return Done(command, process.returncode, out, err, False)
