@@ -4,7 +4,6 @@ The digest must take the bytes in order, one after the other; counting them need
 pieces of a block while the digest runs over it, and both leave the interpreter's lock alone meanwhile.
 """
 
-import hashlib
 import math
 import os
 import sys
@@ -12,10 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from memx.formats.base import StreamReader
 from memx.records import Record
+
+if TYPE_CHECKING:
+    import hashlib
 
 BLOCK = 1 << 18
 """The most that is read at once: what is hashed and counted then comes from the processor's cache."""
@@ -206,7 +208,7 @@ class BinaryStreamReader(StreamReader):
     def records(self) -> Iterator[Record]:
         source, length = self.source, self.options.chunk_length
         small = (source.size is not None and source.size <= SMALL) or not numpy_fits()
-        digest = hashlib.sha256()
+        digest = _sha256()
         summary, whole = self.options.summary, [0] * 256
         index = offset = 0
         size = min(length, self.options.chunk_size, BLOCK)
@@ -235,3 +237,15 @@ class BinaryStreamReader(StreamReader):
             counting.finish(pieces)
             left -= got
         return counting.take() if left < self.options.chunk_length else None
+
+
+def _sha256() -> "hashlib._Hash":
+    """A new digest. Raises MemoryError where its library found no memory to be loaded in, which hashlib hides."""
+    import hashlib
+
+    try:
+        return hashlib.sha256()
+    except AttributeError:
+        for name in ("hashlib", "_hashlib"):
+            sys.modules.pop(name, None)  # the next import tries again
+        raise MemoryError from None

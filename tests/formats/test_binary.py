@@ -148,3 +148,18 @@ def test_where_numpy_does_not_fit_bytes_are_counted_without(megabytes: int, tmp_
     call = [sys.executable, "-c", code]
     done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60, env=environment)
     assert (done.stdout, done.stderr) == ("complete None\n", "")
+
+
+def test_a_digest_that_found_no_memory_to_be_loaded_in_is_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """hashlib imports without it, and says nothing (seen under RLIMIT_DATA)."""
+    import hashlib
+    import sys
+
+    from memx.formats.binary import _sha256
+
+    for name in ("hashlib", "_hashlib"):
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])  # back as it was, in the end
+    monkeypatch.delattr(hashlib, "sha256")
+    with pytest.raises(MemoryError):
+        _sha256()
+    assert _sha256().name == "sha256", "the next one is loaded anew"
