@@ -344,15 +344,14 @@ class Pool:
             number = next(iter(place.tasks))
         task = place.tasks.pop(number, None)
         metrics = worker.metrics()
+        error = error or ReaderCrashed("the process that read the file gave no end")
+        for_want = isinstance(error, OverMemory) or worker.may_have_lacked_memory
+        again = task is not None and for_want and self._may_retry(place, task)
         self._held.extendleft(reversed(place.tasks.values()))
         self._dismiss(place)
-        if task is None:
-            return
-        error = error or ReaderCrashed("the process that read the file gave no end")
-        if isinstance(error, OverMemory) and self._may_retry(place, task):
-            return
-        place.deaths = 0
-        yield self._lost(task, error, metrics, place)
+        if task is not None and not again:
+            place.deaths = 0
+            yield self._lost(task, error, metrics, place)
 
     def _lost(self, task: Task, error: MemxError, metrics: dict[str, Any], place: _Place | None = None) -> Done:
         record = Extraction(task.name, self._options, predicted_peak=task.predicted).lost(error, metrics)

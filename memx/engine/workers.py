@@ -153,6 +153,11 @@ class Worker:
         if self.ended is not None:
             raise self.ended
 
+    @property
+    def may_have_lacked_memory(self) -> bool:
+        """Whether it died as libraries do that do not look whether they were given the memory that they asked for."""
+        return self._limited and -(self._process.returncode or 0) in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS)
+
     def metrics(self) -> dict[str, Any]:
         """The `metrics` of an `end` line that the worker did not write itself."""
         return {
