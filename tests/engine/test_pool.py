@@ -159,6 +159,15 @@ def test_who_stays_fat_is_replaced(files: list[str]) -> None:
     assert run.pool.recycled >= 1
 
 
+def test_all_workers_work_at_once_also_when_the_parent_has_grown(files: list[str]) -> None:
+    options = StreamOptions(extractor=f"{HERE}:slow", max_memory=resident() + 240 * MIB)
+    run = Run(files * 10, options, jobs=2)
+    ballast = bytearray(b"x" * (12 * MIB))  # after the shares were made
+    most = max(len(run.in_hand()) for _ in run.records())
+    assert most == 2
+    assert len(ballast) == 12 * MIB
+
+
 def test_a_small_budget_has_fewer_workers() -> None:
     own = resident() + OWN_GROWTH
     assert Pool(StreamOptions(), 8, own + 3 * LEAST + MIB).jobs == 3
