@@ -90,8 +90,15 @@ def cost(command: Sequence[str], kind: str = "time") -> Cost:
 
 
 def environment() -> dict[str, str]:
-    """As where the tools are installed: what Python compiles is kept, in a place of the benchmarks' own."""
-    without = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """As where the tools are installed: what Python compiles is kept, in a place of the benchmarks' own.
+
+    memx's own variables are for tests, or are somebody's settings: with one of them a plain command is not plain.
+    """
+    without = {
+        name: text
+        for name, text in os.environ.items()
+        if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("MEMX_")
+    }
     return {"PYTHONPYCACHEPREFIX": os.path.join(tempfile.gettempdir(), "memx-bench-bytecode")} | without
 
 
