@@ -74,18 +74,19 @@ def _print_version() -> int:
 def _dispatch(argv: list[str]) -> int:
     from memx.cli import plain
     from memx.cli.lines import OutputBroke, ReaderLeft
+    from memx.cli.text import say
     from memx.errors import UsageError
 
     try:
         names = plain.sources(argv)
         return plain.stream(names) if names else _run_command(argv)
     except UsageError as exc:
-        _say(exc.message)
+        say(exc.message)
         return USAGE
     except ReaderLeft:
         return OK
     except OutputBroke as exc:
-        _say(str(exc))
+        say(str(exc))
         return FAILED
 
 
@@ -95,21 +96,14 @@ def _run_command(argv: list[str]) -> int:
     from typer.main import get_command
 
     from memx.cli.app import app
+    from memx.cli.text import say
 
     try:
         return get_command(app).main(argv, prog_name="memx", standalone_mode=False) or OK
     except TyperException as exc:
         from memx.cli.usage import explained
 
-        _say(explained(exc))
+        say(explained(exc))
         return USAGE
     except SystemExit:  # typer's answer to a closed pipe: nobody reads the help any more
         return OK
-
-
-def _say(message: str) -> None:
-    """One line to standard error, if there is one; more only of the help."""
-    if sys.stderr is not None:
-        from memx.cli.text import safe_text
-
-        print(message if message.startswith("Usage: ") else f"memx: {safe_text(message)}", file=sys.stderr)

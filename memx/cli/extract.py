@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context, Option
 
 from memx.cli import options
+from memx.cli.text import say
 from memx.engine.discovery import Wanted, discover, identity, listed
 from memx.engine.session import MAX_VALUE_BYTES, StreamOptions
 from memx.errors import UsageError
@@ -161,14 +162,14 @@ def _emit(
     except KeyboardInterrupt:
         from memx.cli.progress import interrupted
 
-        options.say(interrupted(run, output))
+        say(interrupted(run, output))
         raise
     elsewhere = output not in (None, "-") or not os.isatty(1)  # a table has a closing line of its own
     shown = progress or (sys.stderr is not None and sys.stderr.isatty() and elsewhere)
     if shown and run.tally.files + run.tally.skipped > 1:
         from memx.cli.progress import closing
 
-        options.say(closing(run))
+        say(closing(run))
     return complete
 
 

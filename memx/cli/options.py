@@ -105,16 +105,6 @@ Extractor = Annotated[
 ]
 
 
-def say(message: str) -> None:
-    """One line for people, to standard error, if there is one."""
-    import sys
-
-    if sys.stderr is not None:
-        from memx.cli.text import safe_text
-
-        print(f"memx: {safe_text(message)}", file=sys.stderr)
-
-
 def _show_version(asked: bool) -> None:
     if asked:
         from memx import __version__

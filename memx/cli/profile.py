@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Context, Option
 
 from memx.cli import options
+from memx.cli.text import say
 from memx.engine.discovery import discover, identity
 from memx.engine.session import StreamOptions
 from memx.errors import UsageError
@@ -163,9 +164,9 @@ def _assertions(run: "Profile", most: int | None) -> int:
         worst, count = report["worst"][0], report["over_budget"]
         what = "1 file peaks" if count == 1 else f"{count:,} files peak"
         peak = format_size(worst["metrics"]["peak_rss"])
-        options.say(f"{what} above {format_size(most)}: {worst['path']} at {peak}")
+        say(f"{what} above {format_size(most)}: {worst['path']} at {peak}")
         failed = True
     if report["baseline"] is not None and not report["baseline"]["holds"]:
-        options.say(report["baseline"]["reason"])
+        say(report["baseline"]["reason"])
         failed = True
     return BROKEN_PROMISE if failed else 0

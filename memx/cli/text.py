@@ -1,5 +1,7 @@
 """Text from inside a file, made harmless to a terminal."""
 
+import sys
+
 
 def safe_text(text: str) -> str:
     r"""`text` with all that would move, colour, hide or reorder what a terminal shows as backslash escapes.
@@ -22,6 +24,12 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character) == "Zs":
         return " "
     return character.encode("unicode_escape").decode("ascii")
+
+
+def say(message: str) -> None:
+    """One line for people, to standard error, if there is one; more only of the help."""
+    if sys.stderr is not None:
+        print(message if message.startswith("Usage: ") else f"memx: {safe_text(message)}", file=sys.stderr)
 
 
 def safe_json(block: bytes) -> bytes:

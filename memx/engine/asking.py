@@ -4,7 +4,6 @@ The process is a fresh interpreter that has the library's reader open. It gets a
 as JSON, and answers with the lines of records and an empty line on standard output. It ends when its input closes.
 """
 
-import importlib
 import json
 import os
 import select
@@ -12,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from memx.engine.process import data_size, resident
+from memx.engine.process import resident, resident_of
 from memx.formats import by_key
 from memx.formats.base import ReadOptions, StreamReader
 from memx.records import Record, decode, encode
@@ -84,11 +83,13 @@ class Librarian:
         """Bytes that the process may keep resident; None for as much as it likes, 0 for nothing."""
         if self._max_memory is None:
             return None
-        room = self._max_memory - resident() - _resident_of(os.getppid()) - _MARGIN
+        room = self._max_memory - resident() - resident_of(os.getppid()) - _MARGIN
         return room if room >= _ROOM else 0
 
     def _started(self, library: str, room: int | None) -> "subprocess.Popen[bytes]":
         import subprocess  # late: hardly a file needs it
+
+        from memx.engine.workers import ENVIRONMENT
 
         orders = json.dumps({"library": library, "path": self._path, "options": self._told, "room": room})
         boot = f"import sys; sys.path[:] = {sys.path!r}; from memx.engine.asking import main; main(sys.argv[1])"
@@ -97,7 +98,7 @@ class Librarian:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE"} | os.environ,
+            env=ENVIRONMENT | os.environ,
             bufsize=0,
         )
 
@@ -121,41 +122,20 @@ class Librarian:
         return answer[:-1]
 
 
-def _resident_of(pid: int) -> int:
-    """Bytes that another process has resident; 0 where that is not known."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
 def main(orders: str) -> None:
     """The life of the process that is asked."""
     import signal
 
+    from memx.engine.limits import DataLimit
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides what an interrupt means
     answers, told = os.dup(1), json.loads(orders)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries print
-    if told["room"] is not None:
-        _limit_memory(told["room"])
+    DataLimit().hold(told["room"], ("numpy",))
     with open_library(told["library"], told["path"], told["options"]) as reader:
         for line in sys.stdin.buffer:
             _write(answers, b"".join(map(encode, reader.answer(json.loads(line)))) + b"\n")
     os._exit(0)  # a library may die of being unloaded
-
-
-def _limit_memory(room: int) -> None:
-    """Has the kernel refuse what would make more than `room` bytes resident (setrlimit(2), RLIMIT_DATA).
-
-    NumPy's OpenBLAS reserves much that it never touches: it is imported before the limit is set above that.
-    """
-    import resource
-
-    importlib.import_module("numpy")
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = data_size() + max(0, room - resident())
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
 def open_library(library: str, path: str, options: dict[str, Any]) -> StreamReader:

@@ -1,8 +1,6 @@
 """Many files, one document each: found, read, and counted; nothing lost."""
 
-import os
 import signal
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memx.engine.budget import available_memory
+from memx.engine.discovery import size_of
 from memx.engine.documents import Extraction, modified
 from memx.engine.feed import Feed, One
 from memx.engine.jobs import Answer, answer_to
@@ -105,11 +104,6 @@ class Run:
     def status(self) -> str:
         """`complete`, if every file was."""
         return "complete" if self.tally.statuses["complete"] == self.tally.files else "failed"
-
-    @property
-    def worker_pid(self) -> int | None:
-        """The process that reads, if it is another."""
-        return next((pid for pid, _, _ in self.in_hand()), None)
 
     def in_hand(self) -> list[tuple[int | None, str, int]]:
         """What is being read: the worker (None: this process), the path, and the bytes that it keeps resident."""
@@ -233,12 +227,3 @@ class Run:
 
 def _time_is_up(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def size_of(path: str) -> int | None:
-    """Bytes of a regular file; None for anything else."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None

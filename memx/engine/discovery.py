@@ -130,6 +130,15 @@ def identity(path: str | int) -> Identity | None:
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
+def size_of(path: str) -> int | None:
+    """Bytes of a regular file; None for anything else."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
 def listed(file: str, *, null: bool = False) -> Iterator[str]:
     """The paths in the list `file` (`-` is standard input), one a line, or with `null` each ended by a NUL.
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
-from memx.engine.budget import available_memory
+from memx.engine.budget import recently_available
 from memx.engine.documents import RETURNED
 from memx.engine.session import (
     Meter,
@@ -101,7 +101,7 @@ class Call:
         self._source = source
         self._row = row
         self._name = options.extractor or ""
-        self.plan = plan_for(source.size, available_memory(), options.strategy, options.chunk_size)
+        self.plan = plan_for(source.size, recently_available(), options.strategy, options.chunk_size)
         self._setting = setting_of(options, row)
         self.collector = str(self._setting) if self._setting else None
         self.bytes_read = 0

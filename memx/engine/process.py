@@ -67,6 +67,11 @@ def resident() -> int:
     return _status_field(b"VmRSS:") or _maximum_rss()
 
 
+def resident_of(pid: int, proc: str = "/proc") -> int:
+    """Resident memory of another process now, in bytes; 0 where that cannot be told."""
+    return kilobytes(read_file(f"{proc}/{pid}/status"), b"VmRSS:")
+
+
 def data_size() -> int:
     """What RLIMIT_DATA counts of this process, in bytes: private writable memory, touched or not; 0 if untold."""
     return _status_field(b"VmData:")

@@ -4,7 +4,8 @@ import os
 from heapq import nlargest
 from typing import Any
 
-from memx.engine.cgroups import kilobytes, read_file
+from memx.engine.cgroups import read_file
+from memx.engine.process import resident_of
 from memx.records import text
 
 _COMMAND = 200
@@ -16,16 +17,12 @@ def largest_processes(count: int, proc: str = "/proc") -> list[dict[str, Any]]:
     if not os.path.exists(f"{proc}/self/status"):
         return _portable(count)
     # kernel threads have no memory of their own, and those that end meanwhile no status
-    found = ((resident, pid) for pid in _pids(proc) if (resident := _resident(proc, pid)))
+    found = ((resident, pid) for pid in _pids(proc) if (resident := resident_of(pid, proc)))
     return [_described(proc, pid, resident) for resident, pid in nlargest(count, found)]
 
 
 def _pids(proc: str) -> list[int]:
     return [int(name) for name in os.listdir(proc) if name.isdigit()]
-
-
-def _resident(proc: str, pid: int) -> int:
-    return kilobytes(read_file(f"{proc}/{pid}/status"), b"VmRSS:")
 
 
 def _described(proc: str, pid: int, resident: int) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 
 from memx import __version__
 from memx.engine.budget import available_memory
-from memx.engine.dataset import GRACE, STALL, Tally, size_of
+from memx.engine.dataset import GRACE, STALL, Tally
+from memx.engine.discovery import size_of
 from memx.engine.feed import Feed
 from memx.engine.findings import Kind, in_doubt, problems
 from memx.engine.groups import Group, Key, own_time
@@ -50,7 +51,7 @@ class Profile:
     takes what was seen of each reading. Raises UsageError where an extractor cannot be used.
     """
 
-    path, size, position, write_batch, worker_pid = "", None, None, None, None
+    path, size, position, write_batch = "", None, None, None
 
     def __init__(
         self,
@@ -248,7 +249,7 @@ class Profile:
     def _again(self, records: list[Record], options: StreamOptions, sampler: Sampler) -> Iterator[Record]:
         """The same files once more; those whose names records cannot tell are left out."""
         paths = (record["path"] for record in records)
-        tasks = [Task(path, size_of(path), own=True) for path in paths if size_of(path) is not None]
+        tasks = [Task(path, size, own=True) for path in paths if (size := size_of(path)) is not None]
         if tasks and not self._stopping:
             trace, self._trace = self._trace, None
             try:

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memx.engine.budget import available_memory
+from memx.engine.discovery import size_of
+from memx.engine.jobs import NO_MEMORY
 from memx.engine.pauses import PauseRecorder
 from memx.engine.process import PeakMeter
 from memx.engine.setting import OWN_CHOICE, CollectorSetting
@@ -33,8 +35,6 @@ LONGEST = 600.0
 """Seconds that a run may take."""
 _MOST_ROUNDS = 100
 _BLOCK = 1 << 16
-_NO_MEMORY = 71
-"""With this status a process ends to which memory was refused (EX_OSERR of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class _Process:
                     raise UsageError(answer["refused"])
                 yield answer
         status = self._process.wait()
-        if status == _NO_MEMORY:
+        if status == NO_MEMORY:
             raise OverMemory("it takes more memory than there is")
         if status != 0:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -212,7 +212,7 @@ def main() -> None:
     except UsageError as exc:
         _answer(task, {"refused": exc.message})
     except MemoryError:
-        os._exit(_NO_MEMORY)
+        os._exit(NO_MEMORY)
     os._exit(0)  # a library that crashes when it is unloaded shall not spoil what was measured
 
 
@@ -260,7 +260,7 @@ class _Bench:
         available = available_memory()
         for _ in range(self._task.rounds):
             for path in self._task.files:
-                strategy = plan_for(_size(path), available).strategy
+                strategy = plan_for(size_of(path), available).strategy
                 form, failed = self._one(path, strategy)
                 if self._task.tell:
                     _answer(self._task, asdict(FileDone(path, form, failed)))
@@ -299,13 +299,6 @@ class _Bench:
 
 def _answer(task: Task, members: dict[str, Any]) -> None:
     os.write(task.answers, json.dumps(members).encode("ascii") + b"\n")
-
-
-def _size(path: str) -> int | None:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return None
 
 
 def _opened(path: str) -> str:

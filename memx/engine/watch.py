@@ -2,8 +2,9 @@
 
 import os
 
-from memx.engine.cgroups import kilobytes, read_file
+from memx.engine.cgroups import read_file
 from memx.engine.jobs import Why
+from memx.engine.process import resident_of
 from memx.engine.session import StreamOptions
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -51,7 +52,7 @@ class Watch:
         """Bytes that the worker and what it started keep resident, as far as they can be found."""
         pids, total = [self._pid], 0
         for pid in pids:  # grows while it is walked
-            total += kilobytes(read_file(f"/proc/{pid}/status"), b"VmRSS:")
+            total += resident_of(pid)
             if len(pids) < _CHILDREN_MOST:
                 pids += _children(pid)
         return total

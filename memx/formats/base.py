@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import chain
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from memx.formats import Format, by_key
-from memx.records import Record, sentence
+from memx.records import Record, encode_all, sentence
 from memx.sources import Origin, Source, open_source, spool
 
 
@@ -135,6 +136,24 @@ class StreamReader(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class BatchedReader(StreamReader):
+    """A reader whose records come several at a time: they are encoded so, too, which costs a part of one by one."""
+
+    def records(self) -> Iterator[Record]:
+        return chain.from_iterable(self.batches())
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        for batch in self.batches():
+            if batch[0]["type"] == "error":
+                yield from batch
+            else:
+                yield encode_all(batch)
+
+    @abstractmethod
+    def batches(self) -> Iterator[list[Record]]:
+        """The records, in file order; no list is empty, and an `error` comes first in its own."""
 
 
 def suited(source: Source, access: Literal["forward", "seek", "path"]) -> Source:

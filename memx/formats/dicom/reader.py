@@ -1,20 +1,19 @@
 """The parts of a DICOM file (PS3.10 7), and which syntax each is written in."""
 
 from collections.abc import Iterator
-from itertools import chain
 
 from memx.errors import CorruptFile, TruncatedFile
-from memx.formats.base import StreamReader
+from memx.formats.base import BatchedReader
 from memx.formats.dicom.syntax import DEFLATED, LONG, SHORT, Syntax, guess
 from memx.formats.dicom.tokenizer import Tokenizer
-from memx.records import Record, encode_all
+from memx.records import Record
 from memx.sources import Cursor, InflatedSource, Origin, Source
 
 _PREAMBLE, _PREFIX = 128, b"DICM"
 _ZLIB_HEADER = 2
 
 
-class DicomStreamReader(StreamReader):
+class DicomStreamReader(BatchedReader):
     """An `element` for every data element: file meta information, command set (PS3.7 6.3), data set.
 
     It reads forward only, steps over values that are long or pixel data, and takes files without preamble or
@@ -23,17 +22,7 @@ class DicomStreamReader(StreamReader):
 
     format = "dicom"
 
-    def records(self) -> Iterator[Record]:
-        return chain.from_iterable(self._batches())
-
-    def blocks(self) -> Iterator[Record | bytes]:
-        for batch in self._batches():
-            if batch[0]["type"] == "error":
-                yield from batch
-            else:
-                yield encode_all(batch)
-
-    def _batches(self) -> Iterator[list[Record]]:
+    def batches(self) -> Iterator[list[Record]]:
         cursor = Cursor(self.source)
         if cursor.ensure(_PREAMBLE + 4) and cursor.buffer[_PREAMBLE : _PREAMBLE + 4] == _PREFIX:
             cursor.skip(_PREAMBLE + 4)

@@ -1,15 +1,14 @@
 """FITS, read by memx itself: headers block by block, data stepped over (FITS Standard 4.0)."""
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
-from memx.formats.base import StreamReader, fault
+from memx.formats.base import BatchedReader, fault
 from memx.formats.fits.cards import CARD
 from memx.formats.fits.hdu import Structure
 from memx.formats.fits.header import BLOCK, Header, begins_header
-from memx.records import Record, encode_all
+from memx.records import Record
 from memx.sources import InflatedSource, Source
 from memx.sources.inflate import compression
 
@@ -19,7 +18,7 @@ _TAIL = 1 << 18
 _EVERYTHING = 1 << 63
 
 
-class FitsStreamReader(StreamReader):
+class FitsStreamReader(BatchedReader):
     """The `card`s of each header, then its `hdu`; data are stepped over, never read where that can be.
 
     A file inside gzip, bzip2 or xz is inflated on the way, which needs no more memory; offsets are then those
@@ -33,17 +32,7 @@ class FitsStreamReader(StreamReader):
         self._bytes: Source = self.source if kind is None else InflatedSource(self.source, kind)
         return {} if kind is None else {"compression": kind}
 
-    def records(self) -> Iterator[Record]:
-        return chain.from_iterable(self._batches())
-
-    def blocks(self) -> Iterator[Record | bytes]:
-        for batch in self._batches():
-            if batch[0]["type"] == "error":
-                yield from batch
-            else:
-                yield encode_all(batch)
-
-    def _batches(self) -> Iterator[list[Record]]:
+    def batches(self) -> Iterator[list[Record]]:
         """The records, those of the cards of one block together; none of the lists is empty."""
         source, index = self._bytes, 0
         block = source.read(BLOCK)
