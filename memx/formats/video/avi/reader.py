@@ -3,33 +3,32 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
-from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, record_of, stream_record
+from memx.formats.base import BelongsTo
+from memx.formats.video.assembly import limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import BEGIN, Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
 from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
 from memx.formats.video.avi.packets import Demuxer
 from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
-from memx.formats.video.clock import NO_TIME, rescale
+from memx.formats.video.clock import rescale
+from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.extent import cut_off
-from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Presentation, estimate, probe
 from memx.formats.video.window import Window
 from memx.records import Record
 
 CONTAINER = "avi"
-_SECOND = 1_000_000
 _MOST_CHUNKS = 1 << 12
 """The first packet of a stream is looked for in so many chunks, and an index behind so many."""
 _NEAR = 500
 """Offsets in an old index that lie closer than this before the first packet count from elsewhere."""
 
 
-class AviStreamReader(StreamReader):
+class AviStreamReader(DemuxedReader):
     """`stream` and `packet` records, as `memx.formats.video.library` gives them.
 
     - The media data are walked chunk by chunk, of which only headers and first bytes are read; indexes are walked
@@ -38,23 +37,9 @@ class AviStreamReader(StreamReader):
     - A file that ends early gives its packets up to there, and TruncatedFile.
     """
 
-    format = "video"
+    extent = "avi"
     _given = 0
     """How many packets of the demuxer's queue were given."""
-    access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
-
-    def open(self) -> dict[str, Any]:
-        """Reads the headers; the `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate`, `tags`.
-
-        Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
-        CorruptFile or TruncatedFile.
-        """
-        try:
-            return self._open()
-        except NotKnown as exc:
-            raise BelongsTo("video") from exc
-        except CorruptFile as exc:
-            raise cut_off(self.source, "avi") or exc from exc
 
     def _open(self) -> dict[str, Any]:
         self._window = Window(self.source)
@@ -86,23 +71,7 @@ class AviStreamReader(StreamReader):
         probe(seen, self._demuxer.packets(), self._demuxer.queue)
         shown = Presentation()
         estimate(seen, shown, size, headers.movi)
-        return {
-            "container": CONTAINER,
-            "start_time_s": None if shown.start == NO_TIME else shown.start / _SECOND,
-            "duration_s": None if shown.duration == NO_TIME else shown.duration / _SECOND,
-            "bit_rate": shown.bit_rate or None,
-            "tags": limited(headers.tags, self.options.max_value_bytes),
-        }
-
-    def records(self) -> Iterator[Record]:
-        yield from self._descriptions()
-        yield from map(record_of, self._lines())
-        yield from self._ending()
-
-    def blocks(self) -> Iterator[Record | bytes]:
-        yield from self._descriptions()
-        yield from in_blocks(self._lines())
-        yield from self._ending()
+        return presented(CONTAINER, shown, limited(headers.tags, self.options.max_value_bytes))
 
     def _descriptions(self) -> Iterator[Record]:
         for stream in self._streams:

@@ -1,12 +1,12 @@
 """Matroska and WebM read by their structure: RFC 9559. No payload but the first bytes of frames, no library."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
-from memx.formats.base import BelongsTo, StreamReader
-from memx.formats.video.assembly import Tags, in_blocks, limited, packet_line, record_of, stream_record
-from memx.formats.video.clock import NO_TIME
+from memx.formats.base import BelongsTo
+from memx.formats.video.assembly import Tags, limited, packet_line, stream_record
+from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.extent import cut_off
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
@@ -27,7 +27,7 @@ _MOST_BLOCKS = 1 << 12
 """The first packet of a track is looked for in so many blocks."""
 
 
-class MatroskaStreamReader(StreamReader):
+class MatroskaStreamReader(DemuxedReader):
     """`stream`, `chapter` and `packet` records, as `memx.formats.video.library` gives them.
 
     - Of blocks only the headers are read, and the first bytes of frames where these tell what the container does
@@ -37,21 +37,7 @@ class MatroskaStreamReader(StreamReader):
       that ends early gives its packets up to there, and TruncatedFile.
     """
 
-    format = "video"
-    access: ClassVar[Literal["forward", "seek", "path"]] = "seek"
-
-    def open(self) -> dict[str, Any]:
-        """Reads the headers; the `file` line gets `container`, `start_time_s`, `duration_s`, `bit_rate`, `tags`.
-
-        Raises BelongsTo("audio") where there is no moving picture, BelongsTo("video") where FFmpeg has to be asked,
-        CorruptFile or TruncatedFile.
-        """
-        try:
-            return self._open()
-        except NotKnown as exc:
-            raise BelongsTo("video") from exc
-        except CorruptFile as exc:
-            raise cut_off(self.source, "matroska") or exc from exc
+    extent = "matroska"
 
     def _open(self) -> dict[str, Any]:
         limit = self.options.max_value_bytes
@@ -73,23 +59,7 @@ class MatroskaStreamReader(StreamReader):
         self._chapters = chapters(segment)
         distribute(segment, self._owners, self._tags)
         close_chapters(self._chapters, shown.start, shown.duration)
-        return {
-            "container": CONTAINER,
-            "start_time_s": None if shown.start == NO_TIME else shown.start / _SECOND,
-            "duration_s": None if shown.duration == NO_TIME else shown.duration / _SECOND,
-            "bit_rate": shown.bit_rate or None,
-            "tags": limited(self._tags, limit),
-        }
-
-    def records(self) -> Iterator[Record]:
-        yield from self._descriptions()
-        yield from map(record_of, self._lines())
-        yield from self._ending()
-
-    def blocks(self) -> Iterator[Record | bytes]:
-        yield from self._descriptions()
-        yield from in_blocks(self._lines())
-        yield from self._ending()
+        return presented(CONTAINER, shown, limited(self._tags, limit))
 
     def _descriptions(self) -> Iterator[Record]:
         limit = self.options.max_value_bytes
