@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from memx.engine.agent import MemoryManagementAgent as MemoryManagementAgent
     from memx.engine.agent import cleanup_memory_agent as cleanup_memory_agent
     from memx.engine.agent import get_memory_agent as get_memory_agent
-    from memx.engine.analysis import MemoryAnalyzer as MemoryAnalyzer
-    from memx.engine.buffers import MemoryResourcePool as MemoryResourcePool
-    from memx.engine.chunks import AdaptiveChunkSizer as AdaptiveChunkSizer
-    from memx.engine.collector import GarbageCollectionOptimizer as GarbageCollectionOptimizer
-    from memx.engine.documents import extract as extract
+    from memx.engine.analysis.analyzer import MemoryAnalyzer as MemoryAnalyzer
+    from memx.engine.collector.optimizer import GarbageCollectionOptimizer as GarbageCollectionOptimizer
     from memx.engine.extraction import MemoryEfficientExtractor as MemoryEfficientExtractor
-    from memx.engine.levels import MemoryLevel as MemoryLevel
-    from memx.engine.monitor import MemoryMonitor as MemoryMonitor
-    from memx.engine.monitor import MemorySnapshot as MemorySnapshot
-    from memx.engine.session import StreamOptions as StreamOptions
-    from memx.engine.strategy import ExtractionStrategy as ExtractionStrategy
-    from memx.engine.streaming import Stream as Stream
-    from memx.engine.streaming import stream as stream
+    from memx.engine.memory.buffers import MemoryResourcePool as MemoryResourcePool
+    from memx.engine.memory.chunks import AdaptiveChunkSizer as AdaptiveChunkSizer
+    from memx.engine.memory.levels import MemoryLevel as MemoryLevel
+    from memx.engine.memory.monitor import MemoryMonitor as MemoryMonitor
+    from memx.engine.memory.monitor import MemorySnapshot as MemorySnapshot
+    from memx.engine.memory.strategy import ExtractionStrategy as ExtractionStrategy
+    from memx.engine.options import StreamOptions as StreamOptions
+    from memx.engine.reading.documents import extract as extract
+    from memx.engine.reading.streaming import Stream as Stream
+    from memx.engine.reading.streaming import stream as stream
     from memx.errors import CorruptFile as CorruptFile
     from memx.errors import FormatError as FormatError
     from memx.errors import LimitError as LimitError
@@ -53,17 +53,17 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "memx.engine.agent": ("MemoryManagementAgent", "cleanup_memory_agent", "get_memory_agent"),
-    "memx.engine.analysis": ("MemoryAnalyzer",),
-    "memx.engine.buffers": ("MemoryResourcePool",),
-    "memx.engine.chunks": ("AdaptiveChunkSizer",),
-    "memx.engine.collector": ("GarbageCollectionOptimizer",),
-    "memx.engine.documents": ("extract",),
+    "memx.engine.analysis.analyzer": ("MemoryAnalyzer",),
+    "memx.engine.memory.buffers": ("MemoryResourcePool",),
+    "memx.engine.memory.chunks": ("AdaptiveChunkSizer",),
+    "memx.engine.collector.optimizer": ("GarbageCollectionOptimizer",),
+    "memx.engine.reading.documents": ("extract",),
     "memx.engine.extraction": ("MemoryEfficientExtractor",),
-    "memx.engine.levels": ("MemoryLevel",),
-    "memx.engine.monitor": ("MemoryMonitor", "MemorySnapshot"),
-    "memx.engine.session": ("StreamOptions",),
-    "memx.engine.strategy": ("ExtractionStrategy",),
-    "memx.engine.streaming": ("Stream", "stream"),
+    "memx.engine.memory.levels": ("MemoryLevel",),
+    "memx.engine.memory.monitor": ("MemoryMonitor", "MemorySnapshot"),
+    "memx.engine.options": ("StreamOptions",),
+    "memx.engine.memory.strategy": ("ExtractionStrategy",),
+    "memx.engine.reading.streaming": ("Stream", "stream"),
     "memx.errors": (
         "CorruptFile",
         "FormatError",

@@ -63,6 +63,18 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not wrong, f"{name_of(path)} reaches up to {sorted(wrong)}"
 
 
+ROOMS = ("memory", "collector", "analysis", "workers", "reading", "dataset", "profile", "tuning")
+"""The rooms of the engine, from the ground up: each may import what stands before it, and `engine.options`."""
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.parent.name == "engine"], ids=name_of)
+def test_rooms_of_the_engine_point_one_way(path: Path) -> None:
+    here = ROOMS.index(path.parent.name)
+    there = {name.split(".")[2] for name in imports(path) if name.startswith("memx.engine.")} - {"options"}
+    wrong = {room for room in there if room not in ROOMS or ROOMS.index(room) > here}
+    assert not wrong, f"{name_of(path)} reaches up to {sorted(wrong)}"
+
+
 SHARED_BY_FORMATS = {"base", "signatures"}
 """What stands in `formats` and is no format: see its package docstring."""
 MAY_IMPORT = {("netcdf", "hdf5")}
@@ -143,7 +155,7 @@ def loaded_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import memx", "import memx.engine.streaming", "import memx.formats, memx.sources, memx.formats.base"],
+    ["import memx", "import memx.engine.reading.streaming", "import memx.formats, memx.sources, memx.formats.base"],
 )
 def test_importing_loads_no_library(code: str) -> None:
     assert not loaded_after(code) & set(LIBRARIES)
@@ -152,7 +164,7 @@ def test_importing_loads_no_library(code: str) -> None:
 def test_reading_a_small_unknown_file_loads_no_library(tmp_path: Path) -> None:
     path = tmp_path / "small.bin"
     path.write_bytes(bytes(1000))
-    code = f"from memx.engine.streaming import stream; list(stream({str(path)!r}))"
+    code = f"from memx.engine.reading.streaming import stream; list(stream({str(path)!r}))"
     assert not loaded_after(code) & set(LIBRARIES)
 
 

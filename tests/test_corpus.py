@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from memx.engine.streaming import Stream
+from memx.engine.reading.streaming import Stream
 from memx.records import Record
 from tests.contract import comparable, contract_faults
 from tests.corpus_deviations import DEVIATIONS

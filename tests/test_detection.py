@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import UsageError
 from memx.formats import FORMATS, HEAD, StreamingExtractionFactory, detect, format_names
 from memx.formats.signatures import HDF5_SIGNATURE

@@ -3,7 +3,7 @@
 Options beat variables, and those beat the file. An option has a key in the file where it has a variable: that of
 `MEMX_MAX_MEMORY` is `max_memory`, and its value is read by the option's own parser. Variables are Click's business
 (`envvar`), and so are the values of the file (`default_map`). The tables below `collector` are settings of the
-collector: see `memx.engine.setting`.
+collector: see `memx.engine.collector.setting`.
 """
 
 import os
@@ -20,7 +20,7 @@ from memx.records import display_path
 if TYPE_CHECKING:
     from typer import Context
 
-    from memx.engine.setting import CollectorSetting
+    from memx.engine.collector.setting import CollectorSetting
 
 PREFIX = "MEMX_"
 FILE = "MEMX_CONFIG"
@@ -170,7 +170,7 @@ class _Contents:
         return str(value)
 
     def _take_collectors(self, tables: object) -> None:
-        from memx.engine.setting import BadSetting, CollectorSetting
+        from memx.engine.collector.setting import BadSetting, CollectorSetting
 
         if not isinstance(tables, dict):
             self._wrong((COLLECTOR,), f"{COLLECTOR} is a table of tables: write [{COLLECTOR}.FORMAT]")

@@ -9,16 +9,16 @@ from typer import Argument, Context, Option
 
 from memx.cli import options
 from memx.cli.text import say
-from memx.engine.discovery import Wanted, discover, identity, listed
-from memx.engine.session import MAX_VALUE_BYTES, StreamOptions
+from memx.engine.dataset.discovery import Wanted, discover, identity, listed
+from memx.engine.options import MAX_VALUE_BYTES, StreamOptions
 from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.cli.live import LiveView
     from memx.cli.output import Look
     from memx.cli.progress import PlainProgress
-    from memx.engine.dataset import Run
-    from memx.engine.journal import Journal
+    from memx.engine.dataset.journal import Journal
+    from memx.engine.dataset.run import Run
 
 EXAMPLES = """\b
 Examples:
@@ -76,7 +76,7 @@ def extract(
     A file that cannot be read has its line too, which says why. With --jobs, or any limit, files are read by worker
     processes: whatever a file does to its worker, the run goes on.
     """
-    from memx.engine.dataset import Run
+    from memx.engine.dataset.run import Run
 
     paths = _Paths(source or [], files_from, null)
     if resume and output in (None, "-"):
@@ -110,7 +110,7 @@ def _found(paths: "_Paths", output: str | None, patterns: Wanted) -> Iterator[st
 
 
 def _journal(output: str | None, extractor: str | None) -> "Journal":
-    from memx.engine.journal import Journal
+    from memx.engine.dataset.journal import Journal
 
     return Journal(str(output), extractor)
 

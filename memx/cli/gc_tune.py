@@ -40,8 +40,8 @@ def gc_tune(
         raise UsageError("standard input cannot be read again and again: give files or folders")
     from memx.cli.configuration import location, write_collector
     from memx.cli.tuning_view import TuningOutput
-    from memx.engine.advice import advise
-    from memx.engine.discovery import discover
+    from memx.engine.dataset.discovery import discover
+    from memx.engine.tuning.advice import advise
 
     file = _to_write(location()) if apply else None
     settings, failed = context.obj.collectors, 0

@@ -9,15 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from memx.cli.text import safe_text
-from memx.engine.budget import describe
-from memx.engine.monitor import MemoryMonitor, MemorySnapshot
+from memx.engine.memory.budget import describe
+from memx.engine.memory.monitor import MemoryMonitor, MemorySnapshot
 from memx.errors import SourceNotFound
 from memx.units import format_size
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from memx.engine.streaming import Stream
+    from memx.engine.reading.streaming import Stream
 
 INTERVAL = 0.25
 _BAR = 24

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from memx.engine.strategy import ExtractionStrategy
+from memx.engine.memory.strategy import ExtractionStrategy
 from memx.errors import UsageError
 from memx.formats import format_names
 from memx.units import parse_size

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 
 from memx.cli.output import OutputOptions, emit
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 
 
 def sources(argv: list[str]) -> list[str] | None:

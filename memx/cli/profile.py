@@ -8,15 +8,15 @@ from typer import Argument, Context, Option
 
 from memx.cli import options
 from memx.cli.text import say
-from memx.engine.discovery import discover, identity
-from memx.engine.session import StreamOptions
+from memx.engine.dataset.discovery import discover, identity
+from memx.engine.options import StreamOptions
 from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.cli.live import LiveView
     from memx.cli.output import Look
-    from memx.engine.profiling import Profile
-    from memx.engine.regression import Baseline
+    from memx.engine.profile.profiling import Profile
+    from memx.engine.profile.regression import Baseline
     from memx.records import Record
 
 BROKEN_PROMISE = 3
@@ -93,7 +93,7 @@ def profile(
         check()
     without = identity(1 if output in (None, "-") else str(output))
     with ExitStack() as stack:
-        from memx.engine.profiling import Profile
+        from memx.engine.profile.profiling import Profile
 
         run = Profile(
             lambda: discover(source, without),
@@ -116,7 +116,7 @@ def profile(
 def _baseline(file: str | None) -> "Baseline | None":
     if file is None:
         return None
-    from memx.engine.regression import Baseline
+    from memx.engine.profile.regression import Baseline
 
     return Baseline(file)
 

@@ -10,7 +10,7 @@ from memx.records import Record, encode_value
 from memx.units import format_size
 
 if TYPE_CHECKING:
-    from memx.engine.profiling import Profile
+    from memx.engine.profile.profiling import Profile
 
 WIDE = 140
 _NARROW = (

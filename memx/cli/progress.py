@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from memx.cli.live import LiveView
 from memx.cli.text import safe_text
-from memx.engine.dataset import Run, Tally
+from memx.engine.dataset.run import Run, Tally
 from memx.errors import UsageError
 from memx.units import format_size
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Context, Option
 
 from memx.cli import options
-from memx.engine.levels import MemoryLevel
+from memx.engine.memory.levels import MemoryLevel
 from memx.errors import SourceNotFound, UsageError
 from memx.records import Record, encode
 
@@ -87,7 +87,7 @@ def status(
 
 def _looks(reader: "StatusReader", first: Record, interval: float, count: int | None) -> Iterator[Record]:
     """The first status, then one every `interval` seconds, until the process that is watched ends."""
-    from memx.engine.monitor import next_tick
+    from memx.engine.memory.monitor import next_tick
 
     yield first
     due, given = time.monotonic(), 1

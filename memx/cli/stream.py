@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, Exit, Option
 
 from memx.cli import options
-from memx.engine.session import FRAME_LENGTH, MAX_VALUE_BYTES, StreamOptions
+from memx.engine.options import FRAME_LENGTH, MAX_VALUE_BYTES, StreamOptions
 
 EXAMPLES = """\b
 Examples:
@@ -65,7 +65,7 @@ def stream(
     The records are JSON lines, or a table on a terminal. What is wrong with a file is a record too.
     """
     from memx.cli.output import OutputOptions, emit
-    from memx.engine.streaming import Stream
+    from memx.engine.reading.streaming import Stream
 
     wanted = StreamOptions(
         format=format,

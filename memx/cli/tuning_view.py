@@ -11,10 +11,10 @@ from memx.cli.columns import Column, joined, spread, wrapped
 from memx.cli.lines import LineWriter, OutputBroke
 from memx.cli.output import painter, table_width
 from memx.cli.text import safe_json, safe_text
-from memx.engine.advice import Advice
-from memx.engine.collector import GarbageCollectionOptimizer
-from memx.engine.statistics import Interval
-from memx.engine.tuning import Candidate, Verdict, medians
+from memx.engine.analysis.statistics import Interval
+from memx.engine.collector.optimizer import GarbageCollectionOptimizer
+from memx.engine.tuning.advice import Advice
+from memx.engine.tuning.experiment import Candidate, Verdict, medians
 from memx.records import Record, display_path, encode
 from memx.units import format_size
 

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from memx.engine.analysis import MemoryAnalyzer
-from memx.engine.budget import BudgetProbe
-from memx.engine.buffers import MemoryResourcePool
-from memx.engine.chunks import AdaptiveChunkSizer
-from memx.engine.collector import GarbageCollectionOptimizer
+from memx.engine.analysis.analyzer import MemoryAnalyzer
+from memx.engine.collector.optimizer import GarbageCollectionOptimizer
 from memx.engine.extraction import MemoryEfficientExtractor
-from memx.engine.monitor import MIB, MemoryMonitor
-from memx.engine.pressure import PressureLadder
+from memx.engine.memory.budget import BudgetProbe
+from memx.engine.memory.buffers import MemoryResourcePool
+from memx.engine.memory.chunks import AdaptiveChunkSizer
+from memx.engine.memory.monitor import MIB, MemoryMonitor
+from memx.engine.memory.pressure import PressureLadder
 
 T = TypeVar("T")
 

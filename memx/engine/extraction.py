@@ -6,14 +6,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar
 
-from memx.engine.analysis import ExtractionRun, MemoryAnalyzer
-from memx.engine.budget import BudgetProbe
-from memx.engine.collector import GarbageCollectionOptimizer
-from memx.engine.diagnosis import NOTICEABLE, Trace, settle
-from memx.engine.growth import GrowthWatch
-from memx.engine.pauses import PauseStats
-from memx.engine.process import PeakMeter, resident
-from memx.engine.strategy import ExtractionStrategy, StrategyPlan, plan_for
+from memx.engine.analysis.analyzer import ExtractionRun, MemoryAnalyzer
+from memx.engine.analysis.diagnosis import NOTICEABLE, Trace, settle
+from memx.engine.collector.growth import GrowthWatch
+from memx.engine.collector.optimizer import GarbageCollectionOptimizer
+from memx.engine.collector.pauses import PauseStats
+from memx.engine.memory.budget import BudgetProbe
+from memx.engine.memory.process import PeakMeter, resident
+from memx.engine.memory.strategy import ExtractionStrategy, StrategyPlan, plan_for
 from memx.errors import MemxError, OverMemory
 from memx.units import format_size
 

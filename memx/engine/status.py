@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from memx.engine.budget import Budget
-from memx.engine.collector import GarbageCollectionOptimizer
-from memx.engine.levels import MemoryLevel
-from memx.engine.monitor import MemoryMonitor, MemorySnapshot
-from memx.engine.processes import largest_processes
+from memx.engine.collector.optimizer import GarbageCollectionOptimizer
+from memx.engine.memory.budget import Budget
+from memx.engine.memory.levels import MemoryLevel
+from memx.engine.memory.monitor import MemoryMonitor, MemorySnapshot
+from memx.engine.memory.processes import largest_processes
 from memx.records import Record, display_path
 
 PROCESSES = 8

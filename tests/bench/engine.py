@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from memx.engine.buffers import MemoryResourcePool
-from memx.engine.collector import GarbageCollectionOptimizer
-from memx.engine.monitor import MemoryMonitor
-from memx.engine.process import PeakMeter
-from memx.engine.strategy import GC_THRESHOLDS, ExtractionStrategy
+from memx.engine.collector.optimizer import GarbageCollectionOptimizer
+from memx.engine.memory.buffers import MemoryResourcePool
+from memx.engine.memory.monitor import MemoryMonitor
+from memx.engine.memory.process import PeakMeter
+from memx.engine.memory.strategy import GC_THRESHOLDS, ExtractionStrategy
 
 MIB = 1 << 20
 BUFFER = 10 * MIB

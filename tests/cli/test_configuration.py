@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from memx.cli import main
 from memx.cli.configuration import line_of, location, write_collector
 from memx.cli.output import OutputOptions
-from memx.engine.session import StreamOptions
-from memx.engine.setting import OWN_CHOICE, CollectorSetting
-from memx.engine.strategy import ExtractionStrategy
-from memx.engine.streaming import Stream
+from memx.engine.collector.setting import OWN_CHOICE, CollectorSetting
+from memx.engine.memory.strategy import ExtractionStrategy
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import UsageError
 from memx.records import decode
 from tests.cli.command import memx
@@ -213,7 +213,7 @@ def test_no_file_costs_no_toml(tmp_path: Path) -> None:
     code = f"import sys, memx.cli; memx.cli.main(['stream', '--json', {str(source)!r}]); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     modules = set(done.stdout.splitlines()[-1].split())
-    assert not modules & {"tomllib", "tomlkit", "platformdirs", "importlib.metadata", "memx.engine.advice"}
+    assert not modules & {"tomllib", "tomlkit", "platformdirs", "importlib.metadata", "memx.engine.tuning.advice"}
 
 
 KEYS = st.from_regex(r"[a-c]{1,2}", fullmatch=True)

@@ -13,10 +13,10 @@ from memx.cli import main
 from memx.cli.columns import width_of
 from memx.cli.documents import DocumentTable
 from memx.cli.output import OutputOptions
-from memx.engine.dataset import Run
-from memx.engine.documents import extract
-from memx.engine.session import StreamOptions
-from memx.engine.strategy import ExtractionStrategy
+from memx.engine.dataset.run import Run
+from memx.engine.memory.strategy import ExtractionStrategy
+from memx.engine.options import StreamOptions
+from memx.engine.reading.documents import extract
 from memx.records import MAX_LINE, Record, decode
 from tests.cli.command import memx, on_terminal, random_bytes, records_of, started
 from tests.contract import schema_faults
@@ -167,7 +167,7 @@ def test_the_command_makes_one_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         outputs.append(options)
         return True
 
-    monkeypatch.setattr("memx.engine.dataset.Run", Fake)
+    monkeypatch.setattr("memx.engine.dataset.run.Run", Fake)
     monkeypatch.setattr("memx.cli.output.emit", emit)
     (tmp_path / "list").write_text("three\n")
     line = (

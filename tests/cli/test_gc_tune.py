@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from memx.cli import main
-from memx.engine.advice import Advice
-from memx.engine.setting import OWN_CHOICE, CollectorSetting
-from memx.engine.tuning import Experiment, Measurement
+from memx.engine.collector.setting import OWN_CHOICE, CollectorSetting
+from memx.engine.tuning.advice import Advice
+from memx.engine.tuning.experiment import Experiment, Measurement
 from memx.records import decode
 from tests.cli.command import memx, on_terminal
 from tests.samples import workloads
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         yield advice("dicom", gain=True)
         yield advice("fits", gain=False)
 
-    monkeypatch.setattr("memx.engine.advice.advise", advise)
+    monkeypatch.setattr("memx.engine.tuning.advice.advise", advise)
     return calls
 
 

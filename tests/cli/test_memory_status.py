@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from memx.cli.status_view import sparkline
-from memx.engine.budget import Budget, Limit
-from memx.engine.levels import MemoryLevel
-from memx.engine.monitor import MemoryMonitor, ProcessReader, Reading
-from memx.engine.processes import largest_processes
+from memx.engine.memory.budget import Budget, Limit
+from memx.engine.memory.levels import MemoryLevel
+from memx.engine.memory.monitor import MemoryMonitor, ProcessReader, Reading
+from memx.engine.memory.processes import largest_processes
 from memx.engine.status import Alarm, StatusReader
 from memx.errors import SourceNotFound
 from memx.records import Record
 from tests.cli.command import MEMX, memx, on_terminal, records_of, started
 from tests.contract import schema_faults
-from tests.engine.test_budget import real_cgroup
+from tests.engine.memory.test_budget import real_cgroup
 
 MIB = 1 << 20
 COLUMNS = (80, 160)

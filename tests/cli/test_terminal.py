@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memx.cli.live import LiveView
-from memx.engine.streaming import Stream
+from memx.engine.reading.streaming import Stream
 from memx.records import decode
 from tests.cli.command import memx, on_terminal, random_bytes
 

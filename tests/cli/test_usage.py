@@ -8,9 +8,9 @@ import pytest
 from memx import __version__
 from memx.cli import main
 from memx.cli.output import OutputOptions
-from memx.engine.session import StreamOptions
-from memx.engine.strategy import ExtractionStrategy
-from memx.engine.streaming import Stream
+from memx.engine.memory.strategy import ExtractionStrategy
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from tests.cli.command import memx, records_of
 
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.formats import FORMATS, Format
 from memx.records import Record, decode
 from memx.sources import Origin

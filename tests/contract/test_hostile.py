@@ -138,7 +138,7 @@ def test_unreadable(tmp_path: Path) -> None:
     # whoever may read everything gives that right up first
     script = (
         "import os, sys\n"
-        "from memx.engine.streaming import Stream\n"
+        "from memx.engine.reading.streaming import Stream\n"
         "import memx.formats.binary\n"
         "if os.getuid() == 0:\n"
         "    os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"

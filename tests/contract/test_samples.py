@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from memx.engine.session import StreamOptions, selector
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.session import selector
+from memx.engine.reading.streaming import Stream
 from memx.errors import UsageError
 from memx.formats import FORMATS, Format, format_names
 from memx.records import Record, decode
@@ -96,7 +97,7 @@ def test_with_path_names_the_source_on_every_line(sample: Path, expected: list[R
 
 @pytest.mark.parametrize("strategy", ["aggressive", "balanced", "conservative"])
 def test_strategy_changes_nothing_that_is_said(sample: Path, expected: list[Record], strategy: str) -> None:
-    from memx.engine.strategy import ExtractionStrategy
+    from memx.engine.memory.strategy import ExtractionStrategy
 
     records = read(sample, strategy=ExtractionStrategy(strategy))
     assert records[0]["strategy"] == strategy

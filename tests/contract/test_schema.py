@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from memx.engine.session import error_record
+from memx.engine.reading.session import error_record
 from memx.errors import MemxError
 from memx.records import Record
 from tests.contract import schema, schema_faults

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from memx.engine.analysis import MemoryAnalyzer
+from memx.engine.analysis.analyzer import MemoryAnalyzer
 from memx.engine.extraction import MemoryEfficientExtractor
-from memx.engine.strategy import ExtractionStrategy
+from memx.engine.memory.strategy import ExtractionStrategy
 from memx.errors import CorruptFile, OverMemory
 
 MIB = 1 << 20

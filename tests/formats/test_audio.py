@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats import StreamingExtractionFactory
 from memx.formats.audio import AudioStreamReader, sndfile

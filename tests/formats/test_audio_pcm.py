@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.engine.streaming import Stream
+from memx.engine.reading.streaming import Stream
 from memx.errors import MemxError, TruncatedFile
 from memx.formats.audio import AudioStreamReader
 from memx.formats.audio.headers import find_pcm
@@ -124,7 +124,7 @@ def test_blocks_are_the_same_lines(tmp_path: Path) -> None:
 def test_it_is_read_without_a_worker_or_a_library(tmp_path: Path) -> None:
     path = samples.build_pcm(tmp_path)
     script = (
-        "import sys; from memx.engine.streaming import stream\n"
+        "import sys; from memx.engine.reading.streaming import stream\n"
         f"records = list(stream({str(path)!r}))\n"
         "assert not {'av', 'soundfile', 'cffi'} & set(sys.modules)\n"
         "print(records[0]['reader'], len(records))"

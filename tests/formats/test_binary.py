@@ -140,7 +140,7 @@ def test_summary_is_one_digest_with_the_entropy_of_all(tmp_path: Path) -> None:
 def test_where_numpy_does_not_fit_bytes_are_counted_without(megabytes: int, tmp_path: Path) -> None:
     path = build(tmp_path)
     code = (
-        "import resource; from memx.engine.streaming import stream\n"
+        "import resource; from memx.engine.reading.streaming import stream\n"
         f"limit = {megabytes} << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
         f"end = list(stream({str(path)!r}))[-1]; print(end['status'], end['reason'])"
     )

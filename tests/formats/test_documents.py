@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.engine.documents import extract
+from memx.engine.reading.documents import extract
 from memx.formats import format_names
 from memx.formats.documents import DEPTH_MOST, DOCUMENTS, ROOM, BinaryDocument, Document, PlainDocument
 from memx.records import Record, encode_value

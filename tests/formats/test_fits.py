@@ -15,8 +15,8 @@ from astropy.io import fits as astropy_fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.formats.fits import FitsStreamReader
 from memx.formats.signatures import is_fits
 from memx.records import Record
@@ -395,7 +395,7 @@ def _measured(path: Path) -> dict[str, Any]:
     """`end` of a run in a process of its own, with the peak that the kernel counted from outside."""
     code = (
         "import sys, resource, json\n"
-        "from memx.engine.streaming import Stream\n"
+        "from memx.engine.reading.streaming import Stream\n"
         "for record in Stream(sys.argv[1]).records(): pass\n"
         "print(json.dumps(record | {'peak': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))"
     )

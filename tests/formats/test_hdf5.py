@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from memx.engine.streaming import Stream, StreamOptions
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.base import ReadOptions
 from memx.formats.hdf5.filters import unfiltered

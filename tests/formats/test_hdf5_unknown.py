@@ -8,8 +8,9 @@ import netCDF4
 import numpy as np
 import pytest
 
-from memx.engine.asking import Librarian
-from memx.engine.streaming import Stream, StreamOptions
+from memx.engine.options import StreamOptions
+from memx.engine.reading.librarian import Librarian
+from memx.engine.reading.streaming import Stream
 from memx.errors import UnsupportedSource
 from memx.formats.base import ReadOptions
 from memx.formats.hdf5 import datatypes, objects

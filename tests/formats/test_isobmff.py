@@ -9,8 +9,8 @@ from typing import Any
 import av
 import pytest
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
 from memx.formats import detect
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader

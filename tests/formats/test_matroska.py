@@ -371,7 +371,7 @@ def test_a_seek_head_that_leads_to_itself_ends(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_read_as_the_file_is(tmp_path: Path) -> None:
-    from memx.engine.streaming import Stream
+    from memx.engine.reading.streaming import Stream
 
     path = samples.build(tmp_path, "groups")
     nameless = tmp_path / "nameless"

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.engine.streaming import Stream, StreamOptions
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.records import Record
 from tests.contract import assert_contract
 from tests.oracles.netcdf import disagreements

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from memx.engine.session import StreamOptions
-from memx.engine.streaming import Stream
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
 from memx.formats import detect
 from memx.formats.base import BelongsTo, ReadOptions

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from memx.engine.process import PeakMeter
+from memx.engine.memory.process import PeakMeter
 from memx.errors import MemxError
 from memx.formats import FORMATS, Format, by_key
 from tests.fuzz import seeds

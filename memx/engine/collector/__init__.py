@@ -1,0 +1,1 @@
+"""Python's cyclic garbage collector: set, watched, and put back."""

@@ -1,0 +1,1 @@
+"""What memory there is, who uses it, and what gives way when it gets tight."""

@@ -1,0 +1,1 @@
+"""Which setting of the collector suits the user's own files: an experiment."""

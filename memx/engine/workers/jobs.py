@@ -1,0 +1,146 @@
+"""What a worker is told: its orders when it starts, and then its jobs, each one line of JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import IntEnum
+from typing import Any
+
+from memx.engine.memory.strategy import ExtractionStrategy
+from memx.engine.options import StreamOptions
+from memx.errors import LimitError, OverMemory, TimedOut
+from memx.formats import Format
+from memx.records import Record
+
+NO_MEMORY = 71
+"""With this status a worker ends where not even its last words found memory (EX_OSERR of sysexits.h)."""
+
+
+NOTHING: dict[str, Any] = {
+    "elapsed_s": 0.0,
+    "bytes_read": 0,
+    "peak_rss": 0,
+    "peak_rss_delta": 0,
+    "peak_exact": False,
+}
+"""The `metrics` of what was not even begun."""
+
+
+class Why(IntEnum):
+    """Why the parent wants an end of what a worker does."""
+
+    TIME_IS_UP = 1
+    STALLED = 2
+    TOO_FAT = 3
+    GO = 4
+    """No job is to be begun any more."""
+
+
+def limit_error(why: Why, options: StreamOptions) -> LimitError:
+    """What a record says of it."""
+    if why is Why.TIME_IS_UP:
+        return TimedOut(f"the reading took more than {options.timeout or 0:g} seconds")
+    if why is Why.STALLED:
+        return TimedOut(f"nothing was read or computed for {options.stall or 0:g} seconds")
+    return OverMemory("the memory that may be used does not hold what this file needs")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What holds for all jobs of a worker."""
+
+    options: StreamOptions
+    documents: bool = False
+    """Whether the records of a source are folded into one `metadata` record: see `memx.engine.reading.documents`."""
+    answers: bool = False
+    """Whether an `Answer` stands before each of those records."""
+    outbox: int = -1
+    """The descriptor of the memory that lines are gathered in: see `memx.engine.workers.outbox`."""
+
+    def to_json(self) -> bytes:
+        """One line."""
+        members = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _line(members | {"options": asdict(self.options)})
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Orders":
+        """What `to_json` wrote."""
+        members = json.loads(line)
+        options = members["options"]
+        options["select"] = tuple(options["select"])
+        options["strategy"] = options["strategy"] and ExtractionStrategy(options["strategy"])
+        return cls(**members | {"options": StreamOptions(**options)})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One source to read: `file`, which records call `name`; None: as it is called."""
+
+    number: int
+    """Counts from 1."""
+    file: str
+    name: str | None = None
+    spooled: bool = False
+    """Whether `file` is a copy, to be removed where the parent is killed."""
+    row: Format | None = None
+    """Whose reader it is for; None: as its first bytes say."""
+    allowance: int | None = None
+    """Bytes that the worker may have resident, all in all."""
+    predicted_peak: int | None = None
+    """What the `metadata` record says of it, in bytes."""
+    last: bool = False
+    """Whether the worker goes when this is done."""
+
+    def to_json(self) -> bytes:
+        """One line; of the row all but how it is detected."""
+        members = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.row is not None:
+            row = {field.name: getattr(self.row, field.name) for field in fields(self.row) if field.name != "matches"}
+            members["row"] = row
+        return _line(members)
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Job":
+        """What `to_json` wrote."""
+        members = json.loads(line)
+        if members["row"] is not None:
+            members["row"] = Format(**members["row"] | {"matches": lambda _head, _suffix: True})
+        return cls(**members)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the parent has to know of a `metadata` record without reading it. Sizes in bytes."""
+
+    number: int
+    """That of the job; 0: the worker is ready, or `reason` says why it cannot be."""
+    status: str
+    code: str | None
+    size: int | None
+    peak_rss: int
+    resident: int
+    """What the worker kept when it was done and had given back what it could."""
+    format: str | None = None
+    elapsed_s: float = 0.0
+    reason: str | None = None
+
+    def to_json(self) -> bytes:
+        """One line."""
+        return _line({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Answer":
+        """What `to_json` wrote."""
+        return cls(**json.loads(line))
+
+
+def answer_to(record: Record, number: int = 0, resident: int = 0) -> Answer:
+    """What is to be known of a `metadata` record."""
+    metrics = record["metrics"]
+    about = (record["status"], record["code"], record["size"], metrics["peak_rss"])
+    return Answer(number, *about, resident, record["format"], metrics["elapsed_s"])
+
+
+def _line(members: Mapping[str, Any]) -> bytes:
+    # ASCII, and not orjson: names of files may be no UTF-8, and come back as they were
+    return json.dumps(members).encode("ascii") + b"\n"
