@@ -1,7 +1,8 @@
 """Asking a library what memx's own reader does not know: one object at a time, in a process of its own.
 
-The process is a fresh interpreter that has the library's reader open. It gets a question a line on standard input,
-as JSON, and answers with the lines of records and an empty line on standard output. It ends when its input closes.
+The process is a fresh interpreter that has the library's reader open. On standard input it gets its orders and then
+its questions, each a line of JSON; it answers each with the lines of records and an empty line on standard output. It
+ends when its input closes.
 """
 
 import json
@@ -52,7 +53,7 @@ class Librarian:
     def __call__(self, library: str, construct: str, question: dict[str, Any]) -> list[Record]:
         """What the library's reader, whose row is called `library`, answers; nothing where it has no answer.
 
-        `construct` is what memx does not know, in words.
+        `construct` is what memx does not know, in words; empty where it was counted before.
         """
         if self._path is None or self._deaths >= _DEATHS_MOST:
             return []
@@ -60,9 +61,10 @@ class Librarian:
             self._process = self._started(library, room)
         if self._process is None:
             return []
-        name = construct if construct in self.asked or len(self.asked) < _CONSTRUCTS_MOST else "other"
-        self.asked[name] = self.asked.get(name, 0) + 1
-        answer = self._exchange(self._process, json.dumps(question).encode("ascii") + b"\n")
+        if construct:
+            name = construct if construct in self.asked or len(self.asked) < _CONSTRUCTS_MOST else "other"
+            self.asked[name] = self.asked.get(name, 0) + 1
+        answer = self._exchange(self._process, question)
         if answer is None:
             self._deaths += 1
             self.close()
@@ -87,30 +89,19 @@ class Librarian:
         return room if room >= _ROOM else 0
 
     def _started(self, library: str, room: int | None) -> "subprocess.Popen[bytes]":
-        import subprocess  # late: hardly a file needs it
+        from memx.engine.workers import interpreter  # late: hardly a file needs it
 
-        from memx.engine.workers.worker import ENVIRONMENT
+        orders = {"library": library, "path": self._path, "options": self._told, "room": room}
+        process = interpreter.start("memx.engine.reading.librarian", own_group=False)
+        interpreter.tell(process, _line(orders))
+        return process
 
-        orders = json.dumps({"library": library, "path": self._path, "options": self._told, "room": room})
-        boot = (
-            f"import sys; sys.path[:] = {sys.path!r}; from memx.engine.reading.librarian import main; main(sys.argv[1])"
-        )
-        return subprocess.Popen(
-            [sys.executable, "-S", "-c", boot, orders],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=ENVIRONMENT | os.environ,
-            bufsize=0,
-        )
-
-    def _exchange(self, process: "subprocess.Popen[bytes]", question: bytes) -> bytes | None:
+    def _exchange(self, process: "subprocess.Popen[bytes]", question: dict[str, Any]) -> bytes | None:
         """The lines that are answered; None where the process died, or had to be given up."""
-        assert process.stdin is not None
+        from memx.engine.workers import interpreter
+
         assert process.stdout is not None
-        try:
-            process.stdin.write(question)
-        except BrokenPipeError:
+        if not interpreter.tell(process, _line(question)):
             return None
         answer, until = b"", time.monotonic() + _SECONDS
         while not (answer == b"\n" or answer.endswith(b"\n\n")):
@@ -124,14 +115,14 @@ class Librarian:
         return answer[:-1]
 
 
-def main(orders: str) -> None:
+def main() -> None:
     """The life of the process that is asked."""
     import signal
 
     from memx.engine.memory.limits import DataLimit
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides what an interrupt means
-    answers, told = os.dup(1), json.loads(orders)
+    answers, told = os.dup(1), json.loads(sys.stdin.buffer.readline())
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries print
     DataLimit().hold(told["room"], ("numpy",))
     with open_library(told["library"], told["path"], told["options"]) as reader:
@@ -149,6 +140,10 @@ def open_library(library: str, path: str, options: dict[str, Any]) -> StreamRead
     reader.owns_source = True
     reader.begin()
     return reader
+
+
+def _line(members: dict[str, Any]) -> bytes:
+    return json.dumps(members).encode("ascii") + b"\n"
 
 
 def _write(pipe: int, data: bytes) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from memx.engine.memory.budget import available_memory
 from memx.engine.memory.process import PeakMeter
 from memx.engine.memory.strategy import ExtractionStrategy, plan_for
 from memx.engine.tuning.experiment import Measurement
+from memx.engine.workers.interpreter import start, tell
 from memx.engine.workers.jobs import NO_MEMORY
 from memx.errors import MemxError, OverMemory, ReaderCrashed, TimedOut, UsageError
 
@@ -139,22 +139,12 @@ class _Process:
     """A running process, and the pipe on which it answers."""
 
     def __init__(self, task: Task, longest: float) -> None:
-        from memx.engine.workers.worker import ENVIRONMENT
-
-        boot = f"import sys; sys.path[:] = {sys.path!r}; from memx.engine.tuning.trial import main; main()"
         self._pipe, answers = os.pipe()
         self._longest = longest
         self._deadline = time.monotonic() + longest
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-S", "-c", boot],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,  # what a user's extractor prints is no answer
-                stderr=subprocess.DEVNULL,
-                env=ENVIRONMENT | os.environ,
-                pass_fds=(answers,),
-                process_group=0,  # it is killed with all that it started, and Ctrl-C does not reach it
-            )
+            # what a user's extractor prints is no answer
+            self._process = start("memx.engine.tuning.trial", listens=False, pass_fds=(answers,))
         except BaseException:
             os.close(self._pipe)
             raise
@@ -163,12 +153,7 @@ class _Process:
         self._task = json.dumps(asdict(task) | {"answers": answers}).encode("ascii") + b"\n"
 
     def answers(self) -> Iterator[dict[str, Any]]:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(self._task)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died at once
+        tell(self._process, self._task)
         rest = b""
         while data := self._read():
             *lines, rest = (rest + data).split(b"\n")

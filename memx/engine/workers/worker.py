@@ -8,7 +8,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from memx.engine.memory.cgroups import oom_kills
 from memx.engine.memory.limits import inherited
 from memx.engine.options import DEBUG
 from memx.engine.workers.fences import Fence, fence
+from memx.engine.workers.interpreter import start, tell
 from memx.engine.workers.jobs import NO_MEMORY, Job, Orders, Why, limit_error
 from memx.engine.workers.outbox import Inbox, make_outbox
 from memx.engine.workers.watch import Watch
@@ -28,18 +28,6 @@ POLL = 0.05
 """Seconds after which what a worker gathered is taken from it, and its clocks are looked at."""
 _GRACE = 2.0
 """Seconds that a worker has to end a job by itself when it is asked to."""
-_BOOT = "import sys; sys.path[:] = {path!r}; from memx.engine.reading.serving import main; main()"
-ENVIRONMENT = {
-    # a reader of metadata gains nothing from threads, and each costs a stack and an arena
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_TRIM_THRESHOLD_": "65536",
-    # files are only read, often from where no lock can be had
-    "HDF5_USE_FILE_LOCKING": "FALSE",
-}
 
 
 class Worker:
@@ -79,13 +67,8 @@ class Worker:
 
     def flush(self) -> None:
         """Lets it have the jobs that it was sent."""
-        assert self._process.stdin is not None
         jobs, self._jobs = self._jobs, b""
-        try:
-            while jobs:
-                jobs = jobs[self._process.stdin.write(jobs) :]
-        except BrokenPipeError:
-            pass  # it died: `take` tells
+        tell(self._process, jobs)  # where it has died, `take` tells
 
     def take(self, *, waiting: bool = False) -> bytes | None:
         """Whole lines that it said; nothing where none are there yet; None when it has ended and all was taken.
@@ -241,24 +224,14 @@ def _started(orders: Orders) -> tuple[Inbox, "subprocess.Popen[bytes]"]:
     """A worker that has its orders, and where its lines are gathered."""
     memory = make_outbox()
     inbox = Inbox(memory)
-    # what site adds to an interpreter costs 10 ms, and only the user's own modules may need it
-    flags = [] if orders.options.extractor else ["-S"]
     try:
-        process = subprocess.Popen(
-            [sys.executable, *flags, "-c", _BOOT.format(path=sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        process = start(
+            "memx.engine.reading.serving",
+            site=orders.options.extractor is not None,
             stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
-            env=ENVIRONMENT | os.environ,
-            bufsize=0,
             pass_fds=(memory,),
-            process_group=0,  # it is killed with all that it started, and Ctrl-C does not reach it
         )
-        assert process.stdin is not None
-        try:
-            process.stdin.write(replace(orders, outbox=memory).to_json())
-        except BrokenPipeError:
-            pass  # it died at once: `take` tells
+        tell(process, replace(orders, outbox=memory).to_json())
     except BaseException:
         inbox.close()
         raise
