@@ -67,7 +67,19 @@ class Syntax:
     of tags.
     """
 
-    __slots__ = ("_implicit_form", "_tag", "_u16", "_u32", "group", "implicit", "key", "known", "marks", "order")
+    __slots__ = (
+        "_implicit_form",
+        "_item",
+        "_tag",
+        "_u16",
+        "_u32",
+        "group",
+        "implicit",
+        "key",
+        "known",
+        "marks",
+        "order",
+    )
 
     def __init__(self, *, implicit: bool, order: str = "<", group: int | None = None) -> None:
         self.implicit = implicit
@@ -78,6 +90,7 @@ class Syntax:
         self._tag = struct.Struct(f"{order}HH").unpack_from
         self._u16 = struct.Struct(f"{order}H").unpack_from
         self._u32 = struct.Struct(f"{order}L").unpack_from
+        self._item = struct.Struct(f"{order}HHL").unpack_from
         self.marks = _MARKS[order]
         self._implicit_form: Syntax | None = self if implicit else None
 
@@ -95,7 +108,8 @@ class Syntax:
 
     def item(self, buffer: bytes, at: int) -> tuple[int, int]:
         """Tag and length of an item or a delimiter, 8 bytes, which have no VR (PS3.5 7.5)."""
-        return self.tag(buffer, at), self._u32(buffer, at + 4)[0]
+        group, element, length = self._item(buffer, at)
+        return group << 16 | element, length
 
     def header(self, buffer: bytes, at: int) -> Header | None:
         """The header at `at`, of 8 or 12 bytes; None where the buffer ends too early (8 bytes are there).

@@ -49,21 +49,25 @@ class Level:
 
     __slots__ = ("bound", "creators", "decode", "defined", "end", "entries", "parent", "signed", "syntax")
 
-    def __init__(self, syntax: Syntax, decode: Decode = charset.default) -> None:
+    def __init__(
+        self,
+        syntax: Syntax,
+        decode: Decode = charset.default,
+        signed: bool = False,
+        parent: str = "",
+        end: float = math.inf,
+        bound: float = math.inf,
+        defined: bool = False,
+    ) -> None:
         self.syntax = syntax
         self.decode = decode
-        self.parent = ""
-        self.end = self.bound = math.inf
-        self.defined = False
-        self.signed = False
+        self.signed = signed
+        self.parent = parent
+        self.end = end
+        self.bound = bound
+        self.defined = defined
         self.entries: int | None = None
         self.creators: dict[int, str] = {}
-
-    def item(self, syntax: Syntax, parent: str) -> "Level":
-        """An item inside this data set."""
-        level = Level(syntax, self.decode)
-        level.parent, level.signed = parent, self.signed
-        return level
 
 
 class Run:
@@ -106,18 +110,19 @@ class Tokenizer:
         more. Raises CorruptFile, TruncatedFile or OverLimit where it cannot go on; what it can step around is an
         `error` record.
         """
-        cursor = self._cursor
+        cursor, stack = self._cursor, self._stack
+        enough = 1 if self._may_wait else _BATCH
         batch: list[Record] = []
         try:
-            while self._stack:
-                level = self._stack[-1]
-                if type(level) is Level and cursor.start + cursor.index < level.end:
-                    self._plain(level, batch)
-                if batch and (self._may_wait or len(batch) >= _BATCH):
+            while stack:
+                top = stack[-1]
+                known = self._plain(top, batch) if type(top) is Level else None
+                if len(batch) >= enough:
                     full, batch = batch, []
                     yield full
-                token = self._step()
-                if token is not None:
+                if cursor.start + cursor.index >= top.end:
+                    stack.pop()
+                elif (token := self._step(top, known)) is not None:
                     batch.append(token)
                 if self._debts:
                     if batch:
@@ -131,17 +136,23 @@ class Tokenizer:
         if batch:
             yield batch
 
-    def _plain(self, level: Level, batch: list[Record]) -> None:
-        """The hot loop: adds the plain elements that lie whole in the buffer."""
+    def _plain(self, level: Level, batch: list[Record]) -> Known | None:
+        """The hot loop: adds the plain elements that lie whole in the buffer; what is known of a sequence there."""
         cursor, most = self._cursor, self._most
         buffer, index, start = cursor.buffer, cursor.index, cursor.start
         known, key, parent, decode = level.syntax.known, level.syntax.key, level.parent, level.decode
-        stop = min(len(buffer), level.end - start, index + _STRETCH)
+        stop: float = index + _STRETCH
+        if stop > len(buffer):
+            stop = len(buffer)
+        if start + stop > level.end:
+            stop = level.end - start
         while entry := known.get(buffer[index : index + key]):
             name, vr, keyword, convert, unpack, at, size = entry
             value_at = index + size
-            if value_at > stop or vr == "SQ":
+            if value_at > stop:
                 break
+            if vr == "SQ":
+                return entry
             length = unpack(buffer, index + at)[0]
             behind = value_at + length
             if behind > stop or length > most:
@@ -164,37 +175,32 @@ class Tokenizer:
                 record["value"] = value
             batch.append(record)
             cursor.index = index = behind
+        return None
 
-    def _step(self) -> Record | None:
-        """One header of any kind; the record that it gives, if it gives one."""
+    def _step(self, top: Level | Run, known: Known | None) -> Record | None:
+        """One header of any kind, or of the `known` sequence; the record that it gives, if it gives one."""
         cursor = self._cursor
-        top = self._stack[-1]
-        here = cursor.start + cursor.index
-        if here >= top.end:
-            while self._stack and here >= self._stack[-1].end:
-                self._stack.pop()
-            return None
         if len(cursor.buffer) - cursor.index < 8 and not cursor.ensure(8):
             self._finish()
             return None
         cursor.block = _BLOCK
         if isinstance(top, Level):
-            return self._element(top)
+            return self._element(top) if known is None else self._known_sequence(top, known)
         self._open_item(top)
         return None
 
     def _open_item(self, run: Run) -> None:
         """What stands where an item is expected (PS3.5 7.5)."""
-        cursor, here = self._cursor, self._cursor.tell()
-        tag, length = run.level.syntax.item(cursor.buffer, cursor.index)
+        cursor, level = self._cursor, run.level
+        here = cursor.start + cursor.index
+        tag, length = level.syntax.item(cursor.buffer, cursor.index)
         if tag == ITEM:
             cursor.index += 8
-            level = run.level.item(self._item_syntax(run.level.syntax), f"{run.path}[{run.count}]")
-            level.end = run.end if length == UNDEFINED else min(run.end, here + 8 + length)
-            level.bound = run.bound
-            level.defined = length != UNDEFINED
+            syntax, parent = self._item_syntax(level.syntax), f"{run.path}[{run.count}]"
+            defined = length != UNDEFINED
+            end = min(run.end, here + 8 + length) if defined else run.end
+            self._stack.append(Level(syntax, level.decode, level.signed, parent, end, run.bound, defined))
             run.count += 1
-            self._stack.append(level)
         elif tag == SEQUENCE_END:
             cursor.index += 8
             if not run.defined:
@@ -212,6 +218,8 @@ class Tokenizer:
         by having no VR in its first element."""
         cursor = self._cursor
         if syntax.implicit or not cursor.ensure(6):
+            return syntax
+        if cursor.buffer[cursor.index : cursor.index + 6] in syntax.known:
             return syntax
         field = cursor.buffer[cursor.index + 4 : cursor.index + 6]
         return syntax if field.isalpha() and field.isupper() else syntax.implicit_form()
@@ -296,14 +304,14 @@ class Tokenizer:
             return "OW" if "OW" in vr else "SS" if level.signed else "US"
         return vr or "UN"
 
-    def _follows(self, level: Level, *tags: int) -> bool:
-        """Whether one of `tags` is the next."""
-        cursor, marks = self._cursor, level.syntax.marks
-        return cursor.ensure(4) and cursor.buffer.startswith(tuple([marks[tag] for tag in tags]), cursor.index)
+    def _follows(self, level: Level, tag: int) -> bool:
+        """Whether `tag` is the next."""
+        cursor = self._cursor
+        return cursor.ensure(4) and cursor.buffer.startswith(level.syntax.marks[tag], cursor.index)
 
     def _holds_items(self, level: Level, length: int) -> bool:
         """Whether a value that should be a sequence looks like one."""
-        return not length or self._follows(level, ITEM, SEQUENCE_END)
+        return not length or self._follows(level, ITEM) or self._follows(level, SEQUENCE_END)
 
     def _value(self, level: Level, header: Header, vr: str) -> Record:
         """The record of an element whose value begins here; the value is read, opened or owed."""
@@ -371,7 +379,7 @@ class Tokenizer:
 
     def _sequence(self, level: Level, tag: str, keyword: str | None, length: int) -> Record:
         """The record of a sequence that begins here; it is opened."""
-        here = self._cursor.tell()
+        here = self._cursor.start + self._cursor.index
         record: Record = {
             "type": "element",
             "tag": tag,

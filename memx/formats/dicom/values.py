@@ -96,13 +96,13 @@ def _integers(raw: bytes, decode: Decode) -> Values:
 
 
 def _decimals(raw: bytes, decode: Decode) -> Values:
-    text = raw.decode("latin-1").strip().rstrip(" \0")
     try:
-        values = list(map(float, text.split("\\")))
-        if "_" not in text and isfinite(sum(values)):
+        values = list(map(float, raw.rstrip(b" \0").split(b"\\")))
+        if b"_" not in raw and isfinite(sum(values)):
             return values  # as nearly all are
     except ValueError:
         pass
+    text = raw.decode("latin-1").strip().rstrip(" \0")
     try:
         return [_decimal(part) for part in text.split("\\")] if text else []
     except ValueError:
