@@ -2,36 +2,37 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from memx.formats.video.avi.chunks import Chunk
-from memx.formats.video.avi.index import Entry, Index, Survey
+from memx.formats.video.avi.index import Entry, Fields, Index, Survey
 from memx.formats.video.avi.streams import Stream
-from memx.formats.video.clock import rescale
 from memx.sources import Source
 
 _MICROSECONDS = 1_000_000
 _LEAST_PIECE = 1024
+_NEVER = 1 << 128
 
 
 @dataclass(slots=True)
 class _Cursor:
-    """Where one stream stands: its entries from the present one on, and what of that was not given yet."""
+    """Where one stream stands: its entries behind the present one, where that begins, and what was not given of it."""
 
     stream: Stream
-    entries: Iterator[Entry]
-    last: Entry
-    entry: Entry | None = None
+    entries: Iterator[Fields]
+    end: int
+    """The time of the last entry."""
+    unit: tuple[int, int]
+    """Microseconds of what the stream counts."""
+    begin: int = 0
     left: int = 0
 
-    @property
-    def ended(self) -> bool:
-        return not self.left and self.stream.offset > self.last.time
-
     def time(self) -> int:
-        """Microseconds."""
-        unit = self.stream.seen.clock.base * _MICROSECONDS / max(1, self.stream.counter.sample_size)
-        return rescale(self.stream.offset, Fraction(unit))
+        """Microseconds, rounded to the nearest; later than any other at the end."""
+        offset = self.stream.offset
+        if not self.left and offset > self.end:
+            return _NEVER
+        top, bottom = self.unit
+        return (2 * top * offset + bottom) // (2 * bottom)
 
 
 class Apart:
@@ -44,10 +45,11 @@ class Apart:
         for stream in streams:
             last = found.streams[stream.index].last
             if last is not None:
-                entries = index.entries(stream.index)
-                if found.streams[stream.index].count == 1 and stream.counter.sample_size:
-                    entries, last = _pieces(last, stream.counter.sample_size, self._size)
-                self._cursors.append(_Cursor(stream, entries, last))
+                entries, sample_size = index.entries(stream.index), stream.counter.sample_size
+                if found.streams[stream.index].count == 1 and sample_size:
+                    entries, last = _pieces(last, sample_size, self._size)
+                unit = stream.seen.clock.base * _MICROSECONDS / max(1, sample_size)
+                self._cursors.append(_Cursor(stream, entries, last.time, unit.as_integer_ratio()))
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
         """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
@@ -58,27 +60,30 @@ class Apart:
         return self._source.read_at(chunk[2] + at, length)
 
     def __iter__(self) -> Iterator[Chunk]:
-        while True:
-            going = [cursor for cursor in self._cursors if not cursor.ended]
-            if not going:
-                return
-            cursor = min(going, key=_Cursor.time)
+        cursors, size_of_file = self._cursors, self._size
+        times = [cursor.time() for cursor in cursors]
+        while times and (earliest := min(times)) < _NEVER:
+            number = times.index(earliest)
+            cursor = cursors[number]
             stream = cursor.stream
             if not cursor.left:
-                cursor.entry = next((entry for entry in cursor.entries if entry.time >= stream.offset), None)
-                if cursor.entry is None:
+                for _, pos, size, _, time in cursor.entries:
+                    if time >= stream.offset:
+                        stream.offset, cursor.begin, cursor.left = time, pos + 8, size
+                        break
+                else:
                     return
-                stream.offset, cursor.left = cursor.entry.time, cursor.entry.size
-            assert cursor.entry is not None  # something is left of it
-            begin = cursor.entry.pos + 8 + cursor.entry.size - cursor.left
-            if begin >= self._size:
+            begin, size = cursor.begin, cursor.left
+            if begin >= size_of_file:
                 return
-            size = min(cursor.left, stream.most)
-            cursor.left -= size
+            if size > stream.most:
+                size = stream.most
+            cursor.begin, cursor.left = begin + size, cursor.left - size
             yield stream.index, size, begin, b"", 0
+            times[number] = cursor.time()
 
 
-def _pieces(entry: Entry, sample_size: int, file_size: int) -> tuple[Iterator[Entry], Entry]:
+def _pieces(entry: Entry, sample_size: int, file_size: int) -> tuple[Iterator[Fields], Entry]:
     """A stream that is one chunk is read in pieces; and the last of them."""
     step, size = sample_size, max(1, min(entry.size, file_size - entry.pos))
     while step < _LEAST_PIECE:

@@ -1,6 +1,7 @@
 """The chunks of the media data: AVI RIFF File Reference, "The AVI 'movi' List"; headers are read, payload is not."""
 
 import re
+import struct
 from collections.abc import Iterator
 
 from memx.sources import Source
@@ -12,7 +13,9 @@ BEGIN = 6
 _MOST_STEP = 1 << 12
 _DENSE, _SPARSE = 16, 32
 """Of so many bytes one is read, at most and at least, where chunks are far enough apart."""
+_SETTLED = 1 << 16
 _SCAN = 1 << 16
+_HEADER = struct.Struct("<4sI")
 _SKIPPED = (b"JUNK", b"idx1", b"indx")
 _HEADERS = re.compile(rb"(?=[0-9][0-9][\0-\x7f]{2}|LIST|JUNK|idx1|indx|ix[0-9][0-9])")
 _SURE = 5
@@ -39,8 +42,8 @@ class Chunks:
         self._position = start
         self._count = count
         self._least = HEAD + begin
-        self._data = b""
-        self._start = 0
+        self._settled = 0
+        """Up to here the least is read, and that is not looked at again."""
         self._step = _MOST_STEP
         self._read_before = source.bytes_read
         self._scan, self._scan_start = b"", 0
@@ -64,24 +67,28 @@ class Chunks:
     def __iter__(self) -> Iterator[Chunk]:
         """Every chunk; the hot loop as long as they are of the usual kinds."""
         at, sure, count, kinds, usual = self._position, True, self._count, self._kinds, self._usual
-        data, start = self._data, self._start
-        while at + 8 <= self._size:
+        data, start, read, header, least = b"", 0, self._source.read_at, _HEADER.unpack_from, self._least
+        file_size, limit = self._size, self._limit
+        while at + 8 <= file_size:
             i = at - start
-            if i < 0 or i + 8 > len(data):
-                data, start = self._load(at), at
-                i = 0
-            kind = data[i : i + 4]
-            if not data[i] and data[i + 1 : i + 5] in usual and len(data) >= i + 9:
-                at, i = at + 1, i + 1  # the byte that makes an odd length even
-                kind = data[i : i + 4]
-            size = int.from_bytes(data[i + 4 : i + 8], "little")
-            if kind in usual and at + 7 + size <= self._limit:
-                sure = True
-                yield usual[kind], size, at + 8, data, i + 8
-                at += 8 + size
+            if i < 0 or i + HEAD > len(data):
+                data = read(at, least) if at < self._settled else self._load(at)
+                start, i = at, 0
+            try:
+                pad = 0 if data[i] else 1  # the byte that makes an odd length even
+                kind, size = header(data, i + pad)
+            except (IndexError, struct.error):  # the file has become shorter
+                data, self._settled = b"", 0
                 continue
+            begin = at + pad + 8
+            if kind in usual and begin + size <= limit + 1:
+                sure = True
+                yield usual[kind], size, begin, data, i + pad + 8
+                at = begin + size
+                continue
+            kind, size = header(data, i)
             number = (kind[0] - 48) * 10 + kind[1] - 48 if 48 <= kind[0] < 58 and 48 <= kind[1] < 58 else -1
-            if 0 <= number < count and kind[2] < 128 and kind[3] < 128 and at + 7 + size <= self._limit:
+            if 0 <= number < count and kind[2] < 128 and kind[3] < 128 and at + 7 + size <= limit:
                 suffix = kind[2:]
                 if suffix in (b"ix", b"pc") and (suffix == b"ix" or size <= 4 * 256 + 4):
                     at += 8 + size
@@ -96,7 +103,7 @@ class Chunks:
                     continue
             elif kind == b"LIST" or (kind == b"RIFF" and self._source.read_at(at + 8, 4) == b"AVIX"):
                 at += 12
-            elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= self._limit:
+            elif (kind in _SKIPPED or self._is_index(kind)) and at + 7 + size <= limit:
                 at += 8 + size
             elif _HEADERS.match(data, i + 1) is not None:
                 at += 1  # the byte that makes an odd length even
@@ -124,10 +131,10 @@ class Chunks:
             self._step = max(self._least, self._step // 2)
         elif read * _SPARSE < passed:
             self._step = min(_MOST_STEP, self._step * 2)
+        self._settled = min(at + _SETTLED, self._size - self._least) if self._step == self._least else 0
         data = self._source.read_at(at, self._step)
         if at + len(data) >= self._size or len(data) < self._least:
             data += bytes(self._least)
-        self._data, self._start = data, at
         return data
 
     def _resume(self, at: int) -> int:

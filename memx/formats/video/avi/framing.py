@@ -6,7 +6,7 @@ A frame gets the time of the chunk in which it begins, where none before it did 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from memx.formats.video.clock import NO_TIME
@@ -29,21 +29,23 @@ class Piece(NamedTuple):
     samples: int
 
 
-@dataclass(slots=True)
-class _Known:
-    """A chunk: where it begins and ends in all that was parsed, its time, and where it lies."""
+_Known = tuple[int, int, int, int | None]
+"""A chunk: where it begins and ends in all that was parsed, its time, and where it lies; a plain tuple, as there."""
 
-    begin: int = 0
-    end: int = 0
-    time: int = NO_TIME
-    pos: int | None = None
+
+@lru_cache(1 << 8)
+def _frame_of(header: bytes) -> tuple[int, int, int]:
+    """Samples and bytes of the frame that `header` begins, both nought where it begins none; and its number."""
+    said = int.from_bytes(header, "big")
+    found = mpegaudio.frame(said) if len(header) == _HEADER else None
+    return (0, 0, said) if found is None else (found.samples, found.size, said)
 
 
 class Frames:
     """Takes chunks, gives frames."""
 
     def __init__(self) -> None:
-        self._ring = [_Known() for _ in range(_RING)]
+        self._ring: list[_Known] = [(0, 0, NO_TIME, None)] * _RING
         self._latest = 0
         self._at: int | None = None
         self._frame, self._next = 0, 0
@@ -66,9 +68,9 @@ class Frames:
         done = 0
         while done < size:
             left = size - done
-            if self._at + left != self._ring[self._latest].end:
+            if self._at + left != self._ring[self._latest][1]:
                 self._latest = (self._latest + 1) % _RING
-                self._ring[self._latest] = _Known(self._at, self._at + left, time, pos)
+                self._ring[self._latest] = self._at, self._at + left, time, pos
             self._fetch_time()
             used, whole = self._parse(done, left, read)
             if whole:
@@ -85,17 +87,17 @@ class Frames:
 
         The frame then has the time of the chunk, and no offset.
         """
-        if self._left or self._pending or self._tail or self._at is None or len(header) < _HEADER:
+        if self._left or self._pending or self._tail or self._at is None:
             return False
-        found = mpegaudio.frame(int.from_bytes(header, "big"))
-        if found is None or found.size != size or found.samples != self.samples:
+        samples, whole, said = _frame_of(header)
+        if whole != size or samples != self.samples:
             return False
-        self._latest = (self._latest + 1) % _RING
-        self._ring[self._latest] = _Known(self._at, self._at + size, time, pos)
-        self._header = int.from_bytes(header, "big")
+        end = self._at + size
+        self._latest = latest = (self._latest + 1) % _RING
+        self._ring[latest] = self._at, end, time, pos
+        self._header = said
         self._trust += 1
-        self._at += size
-        self._frame, self._next, self._fetch = self._next, self._at, True
+        self._frame, self._next, self._at, self._fetch = self._next, end, end, True
         return True
 
     def flush(self) -> Iterator[Piece]:
@@ -110,11 +112,11 @@ class Frames:
             return
         self._fetch = False
         self._time, self._pos, self._offset = NO_TIME, None, 0
-        for known in self._ring:
-            begins = self._frame < known.begin or (not self._frame and not self._next)
-            if self._at >= known.begin and begins and known.end:
-                self._time, self._pos, self._offset = known.time, known.pos, self._next - known.begin
-                if self._at < known.end:
+        for begin, end, time, pos in self._ring:
+            begins = self._frame < begin or (not self._frame and not self._next)
+            if self._at >= begin and begins and end:
+                self._time, self._pos, self._offset = time, pos, self._next - begin
+                if self._at < end:
                     break
 
     def _parse(self, begin: int, left: int, read: Callable[[int, int], bytes]) -> tuple[int, bool]:

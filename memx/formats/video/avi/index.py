@@ -7,6 +7,8 @@ import heapq
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from memx.formats.video.packets import NotKnown
@@ -22,10 +24,17 @@ _MOST_CHUNKS = 1 << 16
 _MOST_SIZE = 0x3FFFFFFF
 """FFmpeg leaves larger chunks out of its index."""
 _TWO_SECONDS = 2
+_MOST_NAMES = 1 << 8
+_MOST_SIZES = 1 << 10
+"""Sizes of which is remembered what follows from them."""
 _MOST_BITS = 1 << 16
 """Bytes of bits that say which pictures are key frames: those of five hours."""
 _MOST_BUFFER = 8 * 8 << 20
 """Bits that streams may lie apart, by their bit rates."""
+
+
+Fields = tuple[int, int, int, bool, int]
+"""Those of an `Entry`: a plain tuple, since there may be hundreds of thousands."""
 
 
 class Entry(NamedTuple):
@@ -46,6 +55,11 @@ class Counter:
     block: int
     start: int = 0
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether every chunk leads as far."""
+        return not self.sample_size and not self.block
+
     def length(self, size: int) -> int:
         """How far a chunk of `size` bytes leads."""
         if self.sample_size:
@@ -62,7 +76,7 @@ class Index:
         self.repeats = False
         """Whether a chunk is named twice in a row: then they are not read one behind the other."""
 
-    def entries(self, stream: int | None = None) -> Iterator[Entry]:
+    def entries(self, stream: int | None = None) -> Iterator[Fields]:
         """The entries of one stream, or of all, in the order of the file."""
         raise NotImplementedError
 
@@ -83,20 +97,20 @@ class OldIndex(Index):
                 return pos
         return None
 
-    def entries(self, stream: int | None = None) -> Iterator[Entry]:
-        counters, shift = self._counters, self.shift
+    def entries(self, stream: int | None = None) -> Iterator[Fields]:
+        counters, shift, last, numbers = self._counters, self.shift, -1, _Numbers(len(self._counters))
         times = [counter.start for counter in counters]
-        lengths = [counter.length for counter in counters]
-        last = -1
+        lengths = [None if counter.one_by_one else lru_cache(_MOST_SIZES)(counter.length) for counter in counters]
         for kind, flags, pos, size in self._raw():
-            number = (kind[0] - 48) * 10 + kind[1] - 48
-            if not 0 <= number < len(times) or kind[2:] == b"pc":
+            number = numbers[kind]
+            if number is None:
                 continue
             if pos == last:
                 self.repeats = True
-            elif 0 < size <= _MOST_SIZE and stream in (None, number):
-                yield Entry(number, pos + shift, size, bool(flags & _IS_KEY), times[number])
-            times[number] += lengths[number](size)
+            elif 0 < size <= _MOST_SIZE and (stream is None or number == stream):
+                yield number, pos + shift, size, flags & _IS_KEY != 0, times[number]
+            length = lengths[number]
+            times[number] += 1 if length is None else length(size)
             last = pos
 
     def _raw(self) -> Iterator[tuple[bytes, int, int, int]]:
@@ -117,12 +131,12 @@ class OpenIndex(Index):
         super().__init__(source, counters)
         self._places = places
 
-    def entries(self, stream: int | None = None) -> Iterator[Entry]:
+    def entries(self, stream: int | None = None) -> Iterator[Fields]:
         if stream is not None:
             return self._of(stream)
-        return heapq.merge(*map(self._of, self._places), key=lambda entry: entry.pos)
+        return heapq.merge(*map(self._of, self._places), key=itemgetter(1))
 
-    def _of(self, stream: int) -> Iterator[Entry]:
+    def _of(self, stream: int) -> Iterator[Fields]:
         if stream not in self._places:
             return
         counter, time, last = self._counters[stream], self._counters[stream].start, -1
@@ -130,7 +144,7 @@ class OpenIndex(Index):
             if pos == last:
                 self.repeats = True
             elif 0 < size <= _MOST_SIZE:
-                yield Entry(stream, pos, size, key, time)
+                yield stream, pos, size, key, time
             time += counter.length(size)
             last = pos
 
@@ -181,6 +195,22 @@ class OpenIndex(Index):
             at, count = at + whole, count - whole // _FIELD.size
 
 
+class _Numbers(dict[bytes, int | None]):
+    """The streams that chunks in an old index are of, by their names; None for none of `count`, and for palettes."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
+
+    def __missing__(self, name: bytes) -> int | None:
+        number: int | None = (name[0] - 48) * 10 + name[1] - 48
+        if number not in range(self._count) or name[2:] == b"pc":
+            number = None
+        if len(self) < _MOST_NAMES:
+            self[name] = number
+        return number
+
+
 def _number(name: bytes) -> int:
     """The stream that a chunk's name begins with; a large number where it names none."""
     return (name[0] - 48) * 10 + name[1] - 48 if name[:2].isdigit() else 1 << 16
@@ -195,7 +225,11 @@ class Summary:
     """Bytes of all chunks."""
     first: Entry | None = None
     second: Entry | None = None
-    last: Entry | None = None
+    latest: Fields | None = None
+
+    @property
+    def last(self) -> Entry | None:
+        return None if self.latest is None else Entry(*self.latest)
 
 
 @dataclass(slots=True)
@@ -217,23 +251,24 @@ def survey(index: Index, ticks: list[float], bit_rates: list[int], pictures: lis
     do not stand in the order of the file.
     """
     found = Survey([Summary() for _ in ticks], bits={stream: bytearray() for stream in pictures})
-    latest, newest, reached, bits = [-1.0] * len(ticks), -1.0, -1, found.bits
+    latest, newest, reached, bits, streams = [-1.0] * len(ticks), -1.0, -1, found.bits, found.streams
+    near = min(_TWO_SECONDS, _MOST_BUFFER / max(1, *bit_rates, 1)) / 2
     for entry in index.entries():
         number, pos, size, key, begin = entry
         if pos < reached:
             raise NotKnown("an index in another order than its chunks")
-        reached, one, time = pos, found.streams[number], begin * ticks[number]
+        reached, one, time = pos, streams[number], begin * ticks[number]
         if time >= newest:
             newest = time
-        elif not found.apart:
+        elif newest - time > near and not found.apart:
             for other, before in enumerate(latest):
                 apart = before - time
                 if apart > 0 and (apart > _TWO_SECONDS or apart * bit_rates[other] > _MOST_BUFFER):
                     found.apart = True
         latest[number] = time
         if one.count < 2:
-            one.first, one.second = (one.first or entry), (entry if one.first else None)
-        one.last = entry
+            one.first, one.second = (one.first or Entry(*entry)), (Entry(*entry) if one.first else None)
+        one.latest = entry
         one.count += 1
         one.size += size
         if key:
@@ -260,7 +295,7 @@ class KeyFrames:
         self._last = summary.last.time if summary.last is not None else -1
         self._first = summary.first.time if summary.first is not None and not found.keys else -1
         self._bits = found.bits.get(stream, bytearray())
-        self._entries: Iterator[Entry] | None = None
+        self._entries: Iterator[Fields] | None = None
         if index is not None and self._last >> 3 >= _MOST_BITS:
             self._entries = index.entries(stream)
             self._entry = next(self._entries, None)
@@ -270,8 +305,8 @@ class KeyFrames:
         if time > self._last or time == self._first:
             return True  # FFmpeg adds what is missing, and takes it for a key frame
         if self._entries is not None:
-            while self._entry is not None and self._entry.time < time:
+            while self._entry is not None and self._entry[4] < time:
                 self._entry = next(self._entries, None)
-            return self._entry is not None and self._entry.time == time and self._entry.key
+            return self._entry is not None and self._entry[4] == time and self._entry[3]
         place = time >> 3
         return place < len(self._bits) and bool(self._bits[place] >> (time & 7) & 1)

@@ -5,30 +5,34 @@ from functools import lru_cache
 
 from memx.formats.video.assembly import LINE_END, line_begin, packet_line
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import Chunk, Chunks
-from memx.formats.video.avi.framing import Piece
+from memx.formats.video.avi.chunks import BEGIN, Chunk, Chunks
+from memx.formats.video.avi.framing import Frames, Piece
 from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.clock import NO_TIME, Packet
-from memx.formats.video.packets import BIDIRECTIONAL, KEY
+from memx.formats.video.packets import BIDIRECTIONAL, KEY, OTHER
+from memx.sources import Source
 
 _MOST_SIZES = 1 << 10
+_ALWAYS, _BIDIRECTIONAL, _NEVER = (True, True, True), (False, False, True), (False, False, False)
+"""Kinds of pictures whose time of decoding is when they are shown."""
 
 Pace = tuple[
     str,
     int,
     int,
-    Callable[[int], tuple[int | str, int]],
-    bool,
+    Callable[[int], tuple[str, int]],
+    tuple[bool, bool, bool],
     Callable[[bytes, int, int], int] | None,
     KeyFrames | None,
+    Frames | None,
     bool,
 ]
 """How the packets of a stream go on, once FFmpeg would have described its streams.
 
-How their lines begin; the largest that is not parted; bytes of a unit of time; by their size what they last, and how
-far they lead; whether they are shown in the order of decoding; what looks at them, or else the index that knows key
-frames; and whether all are key frames.
+How their lines begin; the largest that is not parted; bytes of a unit of time; by their size what stands in their
+lines between `dts` and `pos`, and how far they lead; which kinds are shown when they are decoded; what looks at them,
+or else the index that knows key frames, or what puts frames together; and whether all are key frames.
 """
 
 
@@ -39,12 +43,15 @@ class Demuxer:
     chunk.
     """
 
-    def __init__(self, chunks: Chunks | Apart, streams: list[Stream], keys: dict[int, KeyFrames], size: int) -> None:
+    def __init__(
+        self, source: Source, chunks: Chunks | Apart, streams: list[Stream], keys: dict[int, KeyFrames]
+    ) -> None:
+        self._source = source
         self._chunks = chunks
         self._left = iter(chunks)
         self._streams = streams
         self._keys = keys
-        self._size = size
+        self._size = source.size or 0
         self._rest: Iterator[Packet] = iter(())
         """Of the chunk that was stopped at."""
         self.queue: list[Packet] = []
@@ -66,7 +73,7 @@ class Demuxer:
         What goes the common way is done here; all else is done by `_of_chunk`.
         """
         yield from map(packet_line, self._rest)
-        streams, file_size = self._streams, self._size
+        streams, file_size, read, ends = self._streams, self._size, self._source.read_at, LINE_END
         paces = [self._pace(stream) for stream in streams]
         for chunk in self._left:
             index, size, begin, data, at = chunk
@@ -74,31 +81,33 @@ class Demuxer:
             if begin + size > file_size:
                 self._rest = self._of_chunk(chunk)
                 return
-            if pace is None or not 0 < size <= pace[1]:
+            if pace is None or size > pace[1]:
                 yield from map(packet_line, self._of_chunk(chunk))
                 continue
-            line, _, unit, step_of, shown, look, keys, key = pace
-            time = stream.offset // unit
+            line, _, unit, step_of, shown, look, keys, frames, key = pace
+            middle, length = step_of(size)
+            if not size:
+                stream.offset += length
+                continue
+            time, kind = stream.offset // unit, OTHER
             if look is not None:
-                said = look(data, at, size)
-                if said < 0:
-                    said = self._look(stream, chunk, size)
-                if said == BIDIRECTIONAL and shown:
-                    paces[index] = None  # pictures are reordered, whatever the headers say
+                if at + BEGIN > len(data):
+                    data, at = read(begin, BEGIN if size > BEGIN else size), 0
+                kind = look(data, at, size)
+                if kind < 0:
+                    kind = self._look(stream, chunk, size)
+                if kind == BIDIRECTIONAL and shown is _ALWAYS:  # pictures are reordered, whatever the headers say
                     yield from map(packet_line, self._of_chunk(chunk))
+                    paces[index] = self._pace(stream)
                     continue
-                key = key or said == KEY
+                key = key or kind == KEY
             elif keys is not None:
                 key = keys.look(stream.offset) or key
-            elif stream.frames is not None and not stream.frames.take_whole(size, time, begin, data[at : at + 4]):
+            elif frames is not None and not frames.take_whole(size, time, begin, data[at : at + 4]):
                 yield from map(packet_line, self._of_chunk(chunk))
                 continue
-            step, length = step_of(size)
             stream.offset += length
-            yield (
-                f'{line}{time if shown else "null"},"dts":{time},"duration":{step},'
-                f'"size":{size},"pos":{begin}{LINE_END[key]}'
-            )
+            yield f'{line}{time if shown[kind] else "null"},"dts":{time}{middle}{begin}{ends[key]}'
         self._rest = self._flush()
 
     def ending(self) -> Iterator[Packet]:
@@ -109,12 +118,19 @@ class Demuxer:
     def _pace(self, stream: Stream) -> Pace | None:
         """The pace of a stream; None where packets need others to tell their times."""
         clock, counter, index = stream.seen.clock, stream.counter, stream.index
-        if (clock.delay and clock.in_order) or clock.first_dts == NO_TIME:
+        if clock.first_dts == NO_TIME or (clock.in_order and clock.delay and (clock.delay > 1 or not clock.parsed)):
             return None
-        step = lru_cache(_MOST_SIZES)(lambda size: (self._step(stream, size) or "null", counter.length(size)))
-        unit, all_keys = counter.sample_size or 1, clock.intra_only or not (stream.look or index in self._keys)
         # what FFmpeg does not take for in order has no time at which it is shown
-        return line_begin(index), stream.most, unit, step, clock.in_order, stream.look, self._keys.get(index), all_keys
+        shown = _NEVER if not clock.in_order else _BIDIRECTIONAL if clock.delay else _ALWAYS
+
+        @lru_cache(_MOST_SIZES)
+        def step_of(size: int) -> tuple[str, int]:
+            step = self._step(stream, size) or "null"
+            return f',"duration":{step},"size":{size},"pos":', counter.length(size)
+
+        unit, all_keys = counter.sample_size or 1, clock.intra_only or not (stream.look or index in self._keys)
+        looks = stream.look, self._keys.get(index), stream.frames
+        return line_begin(index), stream.most, unit, step_of, shown, *looks, all_keys
 
     def _step(self, stream: Stream, size: int) -> int:
         """How long a packet of `size` bytes lasts, in units of time."""

@@ -66,7 +66,7 @@ class AviStreamReader(DemuxedReader):
         chunks: Chunks | Apart = self._chunks(headers, begin)
         if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
             chunks = Apart(self.source, index, found, streams)
-        self._demuxer = Demuxer(chunks, streams, _key_frames(index, found, streams), size)
+        self._demuxer = Demuxer(self.source, chunks, streams, _key_frames(index, found, streams))
         seen = [stream.seen for stream in streams]
         probe(seen, self._demuxer.packets(), self._demuxer.queue)
         shown = Presentation()
