@@ -16,7 +16,19 @@ app = typer.Typer(
 )
 
 
-@app.callback(help="Reads the metadata of any huge scientific or media file, in memory that does not grow with it.")
+EXAMPLES = """\b
+Examples:
+  memx stream scan.dcm
+  memx extract -j 8 -o all.jsonl archive/
+  memx stream --help
+  man memx-guide
+"""
+
+
+@app.callback(
+    help="Read the metadata of huge scientific and media files, in memory that does not grow with them.",
+    epilog=EXAMPLES,
+)
 def _memx(context: typer.Context, version: Annotated[bool, options.VERSION] = False) -> None:
     context.obj = Configuration(context, creating=context.invoked_subcommand == "gc-tune")
     context.default_map = context.obj.defaults

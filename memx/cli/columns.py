@@ -12,21 +12,41 @@ _LINES = 8
 """Lines of one row at most."""
 
 
+_LEAST = 3
+"""Cells of a column at least, whatever there is room for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column at least `least` cells wide, and by `share` of what the terminal has more."""
+    """A column `least` cells wide, and by `share` of what the terminal has more."""
 
     title: str
     least: int
     share: int = 0
     right: bool = False
+    end: bool = False
+    """Of what is too long, the end is shown: that of a path tells more."""
 
 
-def spread(columns: tuple[Column, ...], width: int) -> list[int]:
-    """The widths of `columns` that together fill `width` cells."""
+def spread(columns: Sequence[Column], width: int) -> list[int]:
+    """The widths of `columns` that together fill `width` cells; where those are too few, the widest give way."""
     spare = width - sum(column.least for column in columns) - GAP * (len(columns) - 1)
     shares = sum(column.share for column in columns) or 1
-    return [max(3, column.least + spare * column.share // shares) for column in columns]
+    widths = [column.least + max(0, spare) * column.share // shares for column in columns]
+    for _ in range(-spare):
+        widest = widths.index(max(widths))
+        widths[widest] = max(_LEAST, widths[widest] - 1)
+    return widths
+
+
+def fitting(columns: Sequence[Column], width: int) -> Sequence[Column]:
+    """The first of `columns`: so many as there is room for in `width` cells, each as wide as it is at least."""
+    taken = -GAP
+    for count, column in enumerate(columns):
+        taken += GAP + column.least
+        if taken > width:
+            return columns[:count]
+    return columns
 
 
 def width_of(text: str) -> int:
@@ -68,12 +88,21 @@ def fit_end(text: str, width: int) -> str:
     return text if width_of(text) <= width else "…" + fit(text[::-1], width - 1).rstrip("…")[::-1]
 
 
+def laid(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> list[str]:
+    """Each of `cells` as wide as its column."""
+    return [_cell(cell, column, width) for cell, column, width in zip(cells, columns, widths, strict=False)]
+
+
 def joined(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
     """One line of `cells`; where they are fewer than the columns, the last is as long as it is."""
-    parts = [fit(cell, width, right=column.right) for cell, column, width in zip(cells, columns, widths, strict=False)]
+    parts = laid(columns, widths, cells)
     if len(cells) < len(columns):
         parts[-1] = cells[-1]
     return (" " * GAP).join(parts).rstrip()
+
+
+def _cell(text: str, column: Column, width: int) -> str:
+    return fit(fit_end(text, width) if column.end else text, width, right=column.right)
 
 
 def bar(fraction: float, width: int) -> str:

@@ -39,6 +39,10 @@ class Command(TyperCommand):
         ctx.default_map = None
         return super().get_help(ctx)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands behind the name in a usage line; typer puts what is required in braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
 
 class Configuration:
     """What the file and the variables say; read when it is first asked for.

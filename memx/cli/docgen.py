@@ -5,6 +5,7 @@ walked by memx's own hand: click-man knows the click that typer carries inside i
 and writes pages without options.
 """
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ class Flag:
     choices: tuple[str, ...]
     variable: str | None = None
     """That stands for it in the environment."""
+    repeated: bool = False
+    """Whether it may be given more than once."""
 
     @property
     def is_file(self) -> bool:
@@ -72,11 +75,24 @@ class Command:
     epilog: str
     usage: str
     flags: tuple[Flag, ...]
+    sources: str = ""
+    """What it reads; empty where it takes no files."""
 
     @property
     def title(self) -> str:
         """The name of its page."""
         return f"memx-{self.name}" if self.name else "memx"
+
+    @property
+    def examples(self) -> list[str]:
+        """The lines of its help that can be typed."""
+        _, _, examples = self.epilog.partition("Examples:\n")
+        return [line.strip() for line in examples.splitlines() if line.strip()]
+
+    def example(self, flag: Flag) -> str:
+        """The first of them with `flag`; empty where there is none."""
+        named = re.compile("|".join(rf"(?<!\S){re.escape(name)}(?![\w-])" for name in flag.names))
+        return next((line for line in self.examples if named.search(line)), "")
 
 
 def commands() -> list[Command]:
@@ -94,9 +110,11 @@ def commands() -> list[Command]:
 
 
 def _command(name: str, command: Any, context: Any) -> Command:
-    flags = tuple(_flag(option, context) for option in command.get_params(context) if option.opts[0].startswith("-"))
-    usage = " ".join(command.collect_usage_pieces(context)).replace("{", "").replace("}", "")
-    return Command(name, command.help or "", command.epilog or "", usage, flags)
+    parameters = command.get_params(context)
+    flags = tuple(_flag(option, context) for option in parameters if option.opts[0].startswith("-"))
+    sources = next((one.help for one in parameters if one.param_type_name == "argument"), "")
+    usage = " ".join(command.collect_usage_pieces(context))
+    return Command(name, command.help or "", command.epilog or "", usage, flags, sources)
 
 
 def _flag(option: Any, context: Any) -> Flag:
@@ -110,9 +128,9 @@ def _flag(option: Any, context: Any) -> Flag:
     value = "" if option.is_flag or option.count else "|".join(choices) if choices else option.make_metavar(context)
     if "--format" in option.opts or "--select" in option.opts:
         value = option.make_metavar(context)
-    default = f" [default: {option.default}]" if isinstance(option.default, int) and not option.is_flag else ""
     names = sorted(option.opts, key=lambda name: name.startswith("--"))  # those of --help come in any order
-    return Flag((*names, *option.secondary_opts), value, (option.help or "") + default, choices, option.envvar)
+    names += option.secondary_opts
+    return Flag(tuple(names), value, option.help or "", choices, option.envvar, option.multiple)
 
 
 def record_types() -> tuple[str, ...]:
@@ -148,24 +166,28 @@ def man_page(command: Command, tree: list[Command]) -> str:
     about = _first(command.help)
     lines = [
         f'.TH {command.title.upper()} 1 {DATE} "memx {__version__}" "User Commands"',
+        ".ad l",
+        ".nh",
         ".SH NAME",
         f"{_roff(command.title)} \\- {_roff(about[0].lower() + about[1:])}",
         ".SH SYNOPSIS",
         f"\\fBmemx{' ' if command.name else ''}{command.name}\\fR {_roff(command.usage)}",
         ".SH DESCRIPTION",
         "\n.PP\n".join(_roff(paragraph) for paragraph in command.help.split("\n\n")),
-        ".SH OPTIONS",
     ]
+    if command.sources:
+        lines += [".SH ARGUMENTS", ".TP", "\\fISOURCE\\fR", _roff(command.sources)]
+    lines.append(".SH OPTIONS")
     for flag in command.flags:
         names = ", ".join(f"\\fB{_roff(name)}\\fR" for name in flag.names)
         lines += [".TP", f"{names} \\fI{_roff(flag.value)}\\fR" if flag.value else names, _roff(flag.help)]
+        if example := command.example(flag):
+            lines += [".nf", f"\\fB{_roff(example)}\\fR", ".fi"]
     if not command.name:
         lines.append(".SH COMMANDS")
         for other in tree[1:]:
-            lines += [".TP", f"\\fBmemx\\-{_roff(other.name)}\\fR(1)", _roff(other.help)]
-    if command.epilog:
-        _, _, examples = command.epilog.partition("Examples:\n")
-        lines += [".SH EXAMPLES", ".nf", *(_roff(line) for line in examples.rstrip().splitlines()), ".fi"]
+            lines += [".TP", f"\\fBmemx\\-{_roff(other.name)}\\fR(1)", _roff(_first(other.help) + ".")]
+    lines += [".SH EXAMPLES", ".nf", *map(_roff, command.examples), ".fi"]
     variables = tuple((flag.variable, f"the default of {flag.names[0]}") for flag in command.flags if flag.variable)
     for heading, pairs in (("EXIT STATUS", STATUSES), ("ENVIRONMENT", variables + ENVIRONMENT), ("FILES", FILES)):
         lines.append(f".SH {heading}")
@@ -203,8 +225,11 @@ def _guarded(text: str) -> str:
 _BASH = """\
 # bash completion for memx; generated by `make docs`
 _memx() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" words=""
-    case "${{COMP_WORDS[COMP_CWORD - 1]}}" in
+    local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD - 1]}}" words="" files=1
+    # bash takes --option=value apart
+    [[ $current == = ]] && current="" || {{ [[ $before == = ]] && before="${{COMP_WORDS[COMP_CWORD - 2]}}"; }}
+    COMPREPLY=()
+    case "$before" in
 {values}
     esac
     case "${{COMP_WORDS[1]}}" in
@@ -213,30 +238,28 @@ _memx() {{
     if ((COMP_CWORD == 1)); then words="{names} $words"; fi
     if ((COMP_CWORD == 1)) || [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
-    else
-        _memx_files
+    elif ((files)); then
+        compopt -o default
     fi
-}}
-_memx_files() {{
-    compopt -o filenames
-    mapfile -t COMPREPLY < <(compgen -f -- "${{COMP_WORDS[COMP_CWORD]}}")
 }}
 complete -F _memx memx
 """
 
 
 def bash(tree: list[Command]) -> str:
-    """A completion for bash."""
-    values: dict[str, list[str]] = {}
+    """A completion for bash, which completes the names of files itself: with spaces, quotes and `~`."""
+    values: dict[str, dict[str, None]] = {}
     for flag in (flag for command in tree for flag in command.flags if flag.value):
         words = f'mapfile -t COMPREPLY < <(compgen -W "{" ".join(flag.choices)}" -- "$current"); return'
-        action = "_memx_files; return" if flag.is_file else words if flag.choices else "return"
-        values.setdefault(action, []).extend(flag.names)
-    cases = {command.name or "*": " ".join(name for flag in command.flags for name in flag.names) for command in tree}
-    cases["*"] = cases.pop("*")  # the last that is tried
+        action = "compopt -o default; return" if flag.is_file else words if flag.choices else "return"
+        values.setdefault(action, {}).update(dict.fromkeys(flag.names))
+    cases = {}
+    for command in [*tree[1:], tree[0]]:  # the last that is tried is memx itself
+        words = " ".join(name for flag in command.flags for name in flag.names)
+        cases[command.name or "*"] = f'words="{words}"{"" if command.sources else " files=0"}'
     return _BASH.format(
         values="\n".join(f"        {'|'.join(names)}) {action} ;;" for action, names in values.items()),
-        commands="\n".join(f'        {name}) words="{words}" ;;' for name, words in cases.items()),
+        commands="\n".join(f"        {name}) {action} ;;" for name, action in cases.items()),
         names=" ".join(command.name for command in tree[1:]),
     )
 
@@ -265,7 +288,10 @@ def zsh(tree: list[Command]) -> str:
         for flag in command.flags:
             for name in flag.names:
                 lines.append(f"                {_quoted(_zsh_spec(name, flag))} \\")
-        lines += ["                '*:source:_files'" if command.name else "                '*::'", "            ;;"]
+        lines += [
+            "                '*:source:_files'" if command.sources else "                '*: : '",
+            "            ;;",
+        ]
     return "\n".join([*lines, "    esac", "}", '_memx "$@"', ""])
 
 
@@ -273,8 +299,8 @@ def _zsh_spec(name: str, flag: Flag) -> str:
     about = _first(flag.help).replace("[", "(").replace("]", ")").replace(":", "\\:")
     values = "_files" if flag.is_file else f"({' '.join(flag.choices)})" if flag.choices else " "
     action = f":{flag.value}:{values}" if flag.value else ""
-    repeat = "*" if "Repeatable" in flag.help else ""
-    return f"{repeat}{name}[{about}]{action}"
+    ways = "" if not flag.value else "=" if name.startswith("--") else "+"  # --format=fits and -ffits are good too
+    return f"{'*' if flag.repeated else ''}{name}{ways}[{about}]{action}"
 
 
 def _colons(text: str) -> str:
@@ -290,6 +316,8 @@ def fish(tree: list[Command]) -> str:
             lines.append(
                 f"complete -c memx -n __fish_use_subcommand -f -a {command.name} -d {_quoted(_first(command.help))}"
             )
+            if not command.sources:
+                lines.append(f"complete -c memx -n {_quoted(condition)} -f")
         for flag in command.flags:
             names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in flag.names)
             choices = f" -a {_quoted(' '.join(flag.choices))}" if flag.choices else ""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from memx.cli.columns import GAP, Column, fit, fit_end, joined, spread, wrapped
+from memx.cli.columns import GAP, Column, fit, fitting, joined, laid, spread, wrapped
 from memx.cli.output import Paint
 from memx.cli.table import brief
 from memx.cli.text import safe_text
@@ -18,7 +18,7 @@ _NAMED = 4
 """So many things of a kind are named; the others are counted."""
 
 _COLUMNS = (
-    Column("file", 16, 2),
+    Column("file", 16, 2, end=True),
     Column("format", 7),
     Column("status", 9),
     Column("size", 9, right=True),
@@ -26,7 +26,7 @@ _COLUMNS = (
     Column("time", 9, right=True),
 )
 _STATUS = 2
-_STATUS_STYLE = {"complete": "green", "truncated": "yellow", "failed": "red"}
+_STATUS_STYLE = {"complete": "green", "truncated": "magenta", "failed": "red"}
 
 
 class DocumentTable:
@@ -36,7 +36,7 @@ class DocumentTable:
         self._paint = paint
         self._wide = width >= WIDE
         self._width = width
-        self._columns = (*_COLUMNS, Column("what is in it", 30, 3)) if self._wide else _COLUMNS
+        self._columns = (*_COLUMNS, Column("what is in it", 30, 3)) if self._wide else fitting(_COLUMNS, width)
         self._widths = spread(self._columns, width)
         self._statuses: Counter[str] = Counter()
         self._bytes = self._peak = 0
@@ -48,10 +48,7 @@ class DocumentTable:
             yield self._paint(joined(self._columns, self._widths, [c.title for c in self._columns]), "underline cyan")
         self._note(record)
         cells = self._cells(record)
-        parts = [
-            fit(cell, width, right=column.right)
-            for cell, column, width in zip(cells, self._columns, self._widths, strict=False)
-        ]
+        parts = laid(self._columns, self._widths, cells)
         parts[_STATUS] = self._paint(parts[_STATUS], _STATUS_STYLE[record["status"]])
         first, *more = self._contents(record)
         line = (" " * GAP).join([*parts, *([first] if self._wide else [])])
@@ -78,7 +75,7 @@ class DocumentTable:
     def _cells(self, record: Record) -> list[str]:
         metrics, size = record["metrics"], record["size"]
         return [
-            fit_end(safe_text(record["path"]), self._widths[0]),
+            safe_text(record["path"]),
             record["format"] or "-",
             record["status"],
             "-" if size is None else format_size(size),

@@ -23,58 +23,70 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   memx extract scan.dcm
-  memx extract archive/ -j 8 --max-memory 2G --timeout 60 -o metadata.jsonl
-  memx extract archive/ -j 8 --max-memory 2G --timeout 60 -o metadata.jsonl --resume
+  memx extract -j 8 --max-memory 2G -o all.jsonl archive/
+  memx extract -j 8 --max-memory 2G -o all.jsonl --resume archive/
   memx extract --json cube.fits | jq .metadata.hdus[0].header
-  memx extract --include '*.h5' --exclude raw --extractor mylab:summary runs/
+  memx extract --table --no-color -f binary cube.fits
+  memx extract --include '*.h5' --exclude raw runs/
+  memx extract --extractor mylab:summary runs/
+  memx extract --timeout 60 --stall 30 archive/
+  memx extract --progress --summary run.json archive/
+  memx extract --max-value-bytes 0 --strategy balanced archive/
   find . -newer last -print0 | memx extract -0 --files-from -
 """
+Sources = Annotated[
+    list[str] | None,
+    Argument(metavar="SOURCE...", help="Files, and folders to walk; - is standard input.", show_default=False),
+]
+FilesFrom = Annotated[
+    str | None,
+    Option("--files-from", metavar="FILE", help="Read also what FILE lists, a name a line; - is standard input."),
+]
+Null = Annotated[bool, Option("-0", "--null", help="The names in that list end with NUL, as find -print0 writes them.")]
+Include = Annotated[
+    list[str] | None,
+    Option("--include", metavar="PATTERN", help="In folders, read only files like '*.dcm'. May be repeated."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    Option("--exclude", metavar="PATTERN", help="In folders, leave out files and folders like this. May be repeated."),
+]
+Resume = Annotated[bool, Option("--resume", help="Go on with the --output that is there: read only what it lacks.")]
+Progress = Annotated[
+    bool, Option("--progress", help="Say how far it has come also where standard error is no terminal.")
+]
+Summary = Annotated[
+    str | None, Option("--summary", metavar="FILE", help="Write what the run came to as one JSON object to FILE.")
+]
 
 
 def extract(
     context: Context,
-    source: Annotated[
-        list[str] | None,
-        Argument(metavar="SOURCE...", help="Files, and folders to walk; - is standard input.", show_default=False),
-    ] = None,
+    source: Sources = None,
     output: options.Output = None,
     format: options.Format = None,  # noqa: A002 - the name of the option
     table: options.Table = None,
-    files_from: Annotated[
-        str | None, Option("--files-from", metavar="FILE", help="Read also what FILE lists; - is standard input.")
-    ] = None,
-    null: Annotated[bool, Option("-0", "--null", help="The names in that list end with NUL, not with a line.")] = False,
-    include: Annotated[
-        list[str] | None,
-        Option("--include", metavar="PATTERN", help="In folders, read only files like this: '*.dcm'. May be repeated."),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        Option("--exclude", metavar="PATTERN", help="In folders, leave out files and folders like this."),
-    ] = None,
+    files_from: FilesFrom = None,
+    null: Null = False,
+    include: Include = None,
+    exclude: Exclude = None,
     jobs: options.Jobs = None,
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
     stall: options.Stall = None,
-    resume: Annotated[
-        bool, Option("--resume", help="Go on with the --output that is there: read only what it lacks.")
-    ] = False,
+    resume: Resume = False,
     extractor: options.Extractor = None,
     strategy: options.Strategy = None,
     max_value_bytes: options.MaxValueBytes = None,
-    progress: Annotated[
-        bool, Option("--progress", help="Say how far it has come also where standard error is no terminal.")
-    ] = False,
-    summary: Annotated[
-        str | None, Option("--summary", metavar="FILE", help="Write what the run came to as one JSON object to FILE.")
-    ] = None,
+    progress: Progress = False,
+    summary: Summary = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show one metadata document a file, of at most 1 MiB, read under memory management.
+    """Show one metadata document a file; folders are walked.
 
-    Folders are walked, hidden files left out. The documents are JSON lines, or a table of files on a terminal.
-    A file that cannot be read has its line too, which says why. With --jobs, or any limit, files are read by worker
-    processes: whatever a file does to its worker, the run goes on.
+    A document has 1 MiB at most, and files whose name begins with a dot are left out. The documents are JSON lines,
+    or a table of files on a terminal. A file that cannot be read has its line too, which says why. With --jobs, or
+    any limit, files are read by worker processes: whatever a file does to its worker, the run goes on.
     """
     from memx.engine.dataset.run import Run
 
@@ -158,7 +170,7 @@ def _emit(
 
     to = OutputOptions(file=output, table=table, color=color, sources=paths.given, append=append)
     try:
-        complete = emit([run], to, _look(paths, patterns, progress), run.interrupt)
+        complete = emit([run], to, _look(paths, patterns, progress, run.options.max_memory), run.interrupt)
     except KeyboardInterrupt:
         from memx.cli.progress import interrupted
 
@@ -185,7 +197,7 @@ def _write_summary(run: "Run", file: str) -> None:
         raise OutputBroke(f"cannot write {file}: {exc.strerror}") from exc
 
 
-def _look(paths: _Paths, patterns: Wanted, progress: bool) -> "Look":
+def _look(paths: _Paths, patterns: Wanted, progress: bool, max_memory: int | None) -> "Look":
     from memx.cli.documents import DocumentTable
     from memx.cli.output import Look
 
@@ -194,7 +206,7 @@ def _look(paths: _Paths, patterns: Wanted, progress: bool) -> "Look":
     def view(descriptor: int, color: bool) -> "LiveView":
         from memx.cli.progress import RunView
 
-        return RunView(descriptor, color=color, files=files)
+        return RunView(descriptor, color=color, files=files, max_memory=max_memory)
 
     def plain(descriptor: int) -> "PlainProgress":
         from memx.cli.progress import PlainProgress

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
 from memx.cli import options
 from memx.errors import UsageError
@@ -13,31 +13,39 @@ Examples:
   memx gc-tune archive/
   memx gc-tune --apply archive/
   memx gc-tune --extractor mypackage.reading:header scans/
+  memx gc-tune --table --no-color archive/ | tail -4
   memx gc-tune --json --runs 20 archive/ > tuning.json
 """
+Runs = Annotated[
+    int,
+    Option(
+        metavar="N",
+        parser=options.number(1),
+        help="Measure what is promising N times; a recommendation takes 6 at least. (default: 10)",
+        show_default=False,
+    ),
+]
+Apply = Annotated[
+    bool,
+    Option("--apply", help="Write what is recommended to the configuration file, which the other commands heed."),
+]
 
 
 def gc_tune(
     context: Context,
-    source: Annotated[list[str], Argument(metavar="SOURCE...", help="Files, and folders to walk.", show_default=False)],
+    source: options.Sources,
     table: options.Table = None,
-    runs: Annotated[
-        int, Option(metavar="N", min=1, help="Run what is promising N times; a recommendation takes 6 at least.")
-    ] = 10,
-    apply: Annotated[bool, Option("--apply", help="Write what is recommended to the configuration file.")] = False,
-    extractor: Annotated[
-        str | None,
-        Option(metavar="MODULE:FUNCTION", help="Call this with each path, instead of memx's readers."),
-    ] = None,
+    runs: Runs = 10,
+    apply: Apply = False,
+    extractor: options.Extractor = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Measure settings of the garbage collector on your own files, and recommend one where it pays.
+    """Find the garbage collector's setting that suits your files.
 
     For each format, whole processes read the same files under each setting, in random order. A setting is
     recommended if it surely takes less time or memory than the one in force; one that takes 10 % more memory never.
     """
-    if "-" in source:
-        raise UsageError("standard input cannot be read again and again: give files or folders")
+    options.check_repeatable(source)
     from memx.cli.configuration import location, write_collector
     from memx.cli.tuning_view import TuningOutput
     from memx.engine.dataset.discovery import discover

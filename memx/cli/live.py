@@ -1,6 +1,5 @@
 """The memory table that a long run shows on a terminal's standard error, and takes away at its end."""
 
-import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -8,21 +7,25 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from memx.cli.columns import GAP, Column, bar, fit, fit_end, fitting, width_of
+from memx.cli.drawing import Drawing
+from memx.cli.output import Paint, painter
 from memx.cli.text import safe_text
-from memx.engine.memory.budget import describe
+from memx.engine.memory.budget import Limit, describe
+from memx.engine.memory.levels import MemoryLevel, level_for
 from memx.engine.memory.monitor import MemoryMonitor, MemorySnapshot
 from memx.errors import SourceNotFound
 from memx.units import format_size
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from memx.engine.reading.streaming import Stream
 
 INTERVAL = 0.25
 _BAR = 24
-"""Cells of the progress bar."""
-LEVEL_STYLE = {"healthy": "green", "moderate": "yellow", "high": "red", "critical": "bold red"}
+"""Cells of the progress bar at most."""
+_NARROWEST_BAR = 6
+_NARROWEST_NAME = 8
+LEVEL_STYLE = {"healthy": "green", "moderate": "magenta", "high": "red", "critical": "bold red"}
 
 
 class LiveView:
@@ -36,11 +39,12 @@ class LiveView:
     counted = "records"
 
     def __init__(self, descriptor: int, *, color: bool, max_memory: int | None = None) -> None:
-        self._descriptor = descriptor
+        self._drawing = Drawing(descriptor)
         self._color = color
+        self._paint: Paint = lambda text, _style: text
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._drawn = self._note = ""
+        self._note = ""
         self._rates = _Rates()
         self._memory = _Memory(max_memory)
         self._stream: Stream | None = None
@@ -50,6 +54,7 @@ class LiveView:
     def watch(self, stream: "Stream") -> None:
         """From now on the table is about `stream`."""
         self._stream = stream
+        self._memory = _Memory(stream.options.max_memory)
         self._rates = _Rates()
         self._note = ""
 
@@ -63,19 +68,19 @@ class LiveView:
     def lifted(self) -> Iterator[None]:
         """The table is gone while something else is written, and back at once."""
         with self._lock:
-            self._write(_erasing(self._drawn))
+            lines = self._drawing.lines
+            self._drawing.erase()
             try:
                 yield
             finally:
-                self._write(self._drawn)
+                self._drawing.again(lines)
 
     def close(self) -> None:
         """Takes the table away."""
         self._stop.set()
         self._thread.join()
         with self._lock:
-            self._write(_erasing(self._drawn))
-            self._drawn = ""
+            self._drawing.erase()
 
     def __enter__(self) -> Self:
         return self
@@ -87,50 +92,51 @@ class LiveView:
 
     def _run(self) -> None:
         self._stop.wait(self.patience)
-        console = None
-        while not self._stop.is_set():
-            console = console or self._console()
-            with console.capture() as capture:
-                if self._stream is not None:
-                    console.print(self._table(self._stream, console.width))
-            drawing = capture.get()
-            with self._lock:  # not while drawing: whoever writes records shall not wait for that
-                self._write(_erasing(self._drawn) + drawing)
-                self._drawn = drawing
+        if not self._stop.is_set():
+            import sys
+
+            self._paint = painter(self._color, sys.stderr)  # Rich is loaded only when a run turns out to last
+        while not self._stop.is_set() and not self._drawing.gone:
+            if self._stream is not None:
+                lines = self._lines(self._stream, self._drawing.width)[-self._drawing.height :]
+                with self._lock:  # not while the lines are made: whoever writes records shall not wait for that
+                    self._drawing.draw(lines)
             self._stop.wait(INTERVAL)
 
-    def _console(self) -> "Console":
-        """Made only when a run turns out to last: Rich costs 30 ms and 3 MB."""
-        from rich.console import Console
+    def _lines(self, stream: "Stream", width: int) -> list[str]:
+        """What is drawn, the most important below."""
+        note = [self._paint(fit(self._note, width).rstrip(), "dim")] if self._note else []
+        position = stream.position
+        return [
+            *note,
+            *self._table(self._memory.read(self._workers(stream)), self._bytes(stream), width),
+            self._progress(safe_text(stream.path), stream.size, position, width),
+        ]
 
-        return Console(stderr=True, color_system="auto" if self._color else None, highlight=False, markup=False)
-
-    def _table(self, stream: "Stream", width: int) -> "RenderableType":
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        memory, rates, position = self._memory.read(self._workers(stream)), self._rates, stream.position
-        rates.note(self._bytes(stream))
-        cells = {
-            "memx": format_size(memory.rss),
-            "worker": format_size(memory.worker) if memory.worker else "-",
-            "peak": format_size(memory.peak),
-            "available": format_size(memory.available),
-            "level": memory.level,
-            f"{self.counted}/s": f"{rates.records_per_second:,.0f}",
-            "MB/s": "-" if self._bytes(stream) is None else f"{rates.bytes_per_second / 1e6:,.1f}",
-            "limited by": memory.limited_by,
-        }
-        table = Table.grid(padding=(0, 2))
-        for title, cell in cells.items():
-            style = LEVEL_STYLE[memory.level] if title == "level" else ""
-            least = 0 if title == "limited by" else max(len(title), len(cell))
-            table.add_column(no_wrap=True, overflow="ellipsis", style=style, min_width=least)
-        table.add_row(*(Text(title, style="dim") for title in cells))
-        table.add_row(*map(Text, cells.values()))
-        note = [Text(self._note, style="dim")] if self._note else []
-        return Group(*note, table, self._progress(safe_text(stream.path), stream.size, position, width))
+    def _table(self, memory: "_Memory", count: int | None, width: int) -> list[str]:
+        """The memory and the rates in columns, as many as there is room for, and the limit that holds."""
+        rates = self._rates
+        rates.note(count)
+        titles = ("memx", "worker", "peak", "available", "level", f"{self.counted}/s", "MB/s")
+        shown = fitting([Column(title, 8 if title == "MB/s" else 9, right=title != "level") for title in titles], width)
+        cells = (
+            format_size(memory.rss),
+            format_size(memory.worker) if memory.worker else "-",
+            format_size(memory.peak),
+            format_size(memory.available),
+            memory.level,
+            f"{rates.records_per_second:,.0f}",
+            "-" if count is None else f"{rates.bytes_per_second / 1e6:,.1f}",
+        )
+        figures = [fit(cell, column.least, right=column.right) for cell, column in zip(cells, shown, strict=False)]
+        heads = [fit(column.title, column.least, right=column.right) for column in shown]
+        style = {4: LEVEL_STYLE[memory.level]}
+        limit = f"budget {format_size(memory.limit)}, limited by {memory.limited_by}"
+        return [
+            self._paint((" " * GAP).join(heads), "dim"),
+            (" " * GAP).join(self._paint(cell, style.get(at, "")) for at, cell in enumerate(figures)).rstrip(),
+            self._paint(fit(limit, width).rstrip(), "dim"),
+        ]
 
     def _workers(self, stream: "Stream") -> list[int]:
         """The processes that read."""
@@ -140,43 +146,24 @@ class LiveView:
         """How many bytes were read so far, if that is known."""
         return stream.position
 
-    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
-        parts = []
-        if size and position is not None:
-            parts.append(f"{min(1.0, position / size):.0%}")
-        if position is not None:
-            parts.append(format_size(position))
-        if size:
-            parts.append(f"of {format_size(size)}")
-        return self._bar(path, size if position is not None else None, position or 0, " ".join(parts), width)
+    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> str:
+        whole = format_size(size) if size else ""
+        far = whole if position is None else " of ".join(filter(None, [f"{format_size(position):>9}", whole]))
+        fraction = min(1.0, position / size) if size and position is not None else None
+        return self._bar(path, fraction, far, width)
 
-    def _bar(self, path: str, total: int | None, completed: int, far: str, width: int) -> "RenderableType":
-        """A line with a bar; one that moves by itself where `total` is not known."""
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        bar = ProgressBar(total=total or None, completed=completed, pulse=not total, width=_BAR)
+    def _bar(self, path: str, fraction: float | None, far: str, width: int) -> str:
+        """A line that says how far it has come, with a bar where the whole is known and there is room."""
         seconds = int(time.monotonic() - self._rates.began)
         clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        table = Table.grid(padding=(0, 2))
-        left = Text(path)
-        left.truncate(max(8, width - _BAR - len(far) - len(clock) - 6), overflow="ellipsis")
-        table.add_row(left, bar, Text(far), Text(clock, style="dim"))
-        return table
-
-    def _write(self, text: str) -> None:
-        data = text.encode("utf-8", "replace")
-        try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-        except OSError:
-            self._stop.set()  # the terminal went away: there is nobody to show it to
-
-
-def _erasing(drawn: str) -> str:
-    """What takes `drawn`, which ends with a newline, off the terminal again (ECMA-48: CUU, ED)."""
-    return f"\x1b[{lines}A\r\x1b[J" if (lines := drawn.count("\n")) else ""
+        parts = [far, clock] if fraction is None else [f"{fraction:4.0%}", far, clock]
+        room = width - sum(width_of(part) + GAP for part in parts if part)
+        most = min(_BAR, room - GAP - min(width_of(path), 16))
+        if fraction is not None and most >= _NARROWEST_BAR:
+            parts.insert(0, self._paint(bar(fraction, most), "green"))
+            room -= most + GAP
+        name = fit_end(path, room) if room >= min(width_of(path), _NARROWEST_NAME) else ""
+        return (" " * GAP).join(filter(None, [name, *parts]))
 
 
 class _Rates:
@@ -204,26 +191,33 @@ class _Memory:
     rss: int
     worker: int
     available: int
-    level: str
+    limit: int
+    level: MemoryLevel
     limited_by: str
 
     def __init__(self, max_memory: int | None) -> None:
         self.peak = 0
         self._max_memory = max_memory
         self._own: MemoryMonitor | None = None
+        self._before: MemoryLevel | None = None
 
     def read(self, workers: Iterable[int]) -> "_Memory":
         """This, as it is now; sizes in bytes."""
-        self._own = self._own or MemoryMonitor(max_memory=self._max_memory)
+        self._own = self._own or MemoryMonitor()
         own = self._own.get_current_snapshot()
         found = [snapshot for pid in workers if (snapshot := _snapshot_of(pid)) is not None]
         self.rss, self.worker = own.rss, sum(worker.rss for worker in found)
         # several workers need not have had their peaks at once
         peaks = found[0].peak if len(found) == 1 else self.worker
         self.peak = max(self.peak, own.peak, own.rss + peaks)
-        self.available, self.level = own.available, own.level
-        binding = self._own.budget().binding
-        self.limited_by = "host" if binding.source == "host" else describe(binding)
+        binding, self.level = self._own.budget().binding, own.level
+        if self._max_memory is not None:
+            # the budget is of all processes together, and the monitor knows but this one
+            ours = Limit("max-memory", "--max-memory", None, self._max_memory, self.rss + self.worker)
+            if ours.available <= binding.available:
+                binding, self.level = ours, level_for(ours.used_percent, own.pressure, self._before)
+        self._before = self.level
+        self.available, self.limit, self.limited_by = binding.available, binding.limit, describe(binding)
         return self
 
 

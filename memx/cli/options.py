@@ -6,7 +6,7 @@ An option with a variable has a key in the configuration file too: see `memx.cli
 from typing import Annotated, Any
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 from memx.engine.memory.strategy import ExtractionStrategy
 from memx.errors import UsageError
@@ -52,20 +52,52 @@ def seconds(text: str) -> float:
     return found
 
 
-Output = Annotated[str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE.")]
+def number(least: int, most: int | None = None) -> Any:
+    """The `parser` of a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            found = int(text)
+        except ValueError as exc:
+            raise typer.BadParameter(f"{text!r} is no whole number") from exc
+        if found < least:
+            raise typer.BadParameter(f"{found} is too small: at least {least}")
+        if most is not None and found > most:
+            raise typer.BadParameter(f"{found} is too much: at most {most}")
+        return found
+
+    return parse
+
+
+Output = Annotated[
+    str | None, Option("-o", "--output", metavar="FILE", help="Write to FILE. (default: -, standard output)")
+]
 Format = Annotated[
-    str | None, Option("-f", "--format", metavar="NAME", parser=format_name, help="Read it as this format.")
+    str | None,
+    Option(
+        "-f",
+        "--format",
+        metavar="NAME",
+        parser=format_name,
+        help=f"Read as {', '.join(format_names()[:-1])} or {format_names()[-1]}. (default: what the first bytes say)",
+    ),
 ]
 Table = Annotated[
     bool | None,
-    Option("--table/--json", help="A table, or JSON lines. [default: a table on a terminal]", show_default=False),
+    Option("--table/--json", help="A table, or JSON lines. (default: a table on a terminal)", show_default=False),
 ]
 MaxMemory = Annotated[
     int | None,
-    Option(metavar="SIZE", parser=size(), envvar="MEMX_MAX_MEMORY", help="What memx may keep resident, all in all."),
+    Option(
+        metavar="SIZE",
+        parser=size(),
+        envvar="MEMX_MAX_MEMORY",
+        help="Keep no more than SIZE resident, like 512M or 2G, workers and all. (default: what the machine has left)",
+    ),
 ]
 Strategy = Annotated[
-    ExtractionStrategy | None, Option(envvar="MEMX_STRATEGY", help="How much memory to spend on speed.")
+    ExtractionStrategy | None,
+    Option(envvar="MEMX_STRATEGY", help="How much memory to spend on speed. (default: by the memory that is left)"),
 ]
 MaxValueBytes = Annotated[
     int | None,
@@ -73,28 +105,38 @@ MaxValueBytes = Annotated[
         metavar="SIZE",
         parser=size(0),
         envvar="MEMX_MAX_VALUE_BYTES",
-        help="Leave longer values unread. [default: 64K]",
+        help="Leave longer values unread, and say where they lie. (default: 64K)",
     ),
 ]
 Timeout = Annotated[
     float | None,
-    Option(metavar="SECONDS", parser=seconds, envvar="MEMX_TIMEOUT", help="Give up on a source after so long."),
+    Option(
+        metavar="SECONDS",
+        parser=seconds,
+        envvar="MEMX_TIMEOUT",
+        help="Give up on a file after SECONDS. (default: never)",
+    ),
 ]
 NoColor = Annotated[bool, Option("--no-color", envvar="MEMX_NO_COLOR", help="Show no colours; NO_COLOR does the same.")]
-
-
 Stall = Annotated[
     float | None,
     Option(
         metavar="SECONDS",
         parser=seconds,
         envvar="MEMX_STALL",
-        help="Give up on a source whose worker neither reads nor computes for so long. [default: 300]",
+        help="Give up on a file whose worker neither reads nor computes for SECONDS. (default: 300)",
     ),
 ]
 Jobs = Annotated[
     int | None,
-    Option("-j", "--jobs", metavar="N", min=1, max=256, envvar="MEMX_JOBS", help="Read in N worker processes at once."),
+    Option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        parser=number(1, 256),
+        envvar="MEMX_JOBS",
+        help="Read with N worker processes at once. (default: one, and only where a file needs it)",
+    ),
 ]
 Extractor = Annotated[
     str | None,
@@ -103,6 +145,21 @@ Extractor = Annotated[
         help="Call this with each path instead of reading the file; what it returns is the metadata.",
     ),
 ]
+ManyExtractors = Annotated[
+    list[str] | None,
+    Option(
+        "--extractor",
+        metavar="MODULE:FUNCTION",
+        help="Call this with each path instead of reading the file. May be repeated, to compare several.",
+    ),
+]
+Sources = Annotated[list[str], Argument(metavar="SOURCE...", help="Files, and folders to walk.", show_default=False)]
+
+
+def check_repeatable(sources: list[str]) -> None:
+    """Raises UsageError where one of `sources` can be read but once."""
+    if "-" in sources:
+        raise UsageError("standard input cannot be read again and again: give files or folders")
 
 
 def _show_version(asked: bool) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from memx.cli.live import LiveView
     from memx.records import Record
 
-NARROWEST, WIDEST = 80, 160
+NARROWEST, WIDEST = 40, 160
 """Cells of a table."""
 
 Paint = Callable[[str, str], str]
@@ -109,6 +109,7 @@ def emit(
         table = look.table(table_width(), painter(terminal and color)) if wanted else None
         view = stack.enter_context(_live_view(look, color))
         interrupts = stack.enter_context(Interrupts())
+        ending = None if finish is None else _said(finish, view)
         writer = LineWriter(
             descriptor,
             _name(options.file),
@@ -118,7 +119,7 @@ def emit(
         stack.enter_context(writer)
         complete = True
         for stream in streams:
-            blocks = _guarded(stream, table, interrupts, finish)
+            blocks = _guarded(stream, table, interrupts, ending)
             for block in _watched(stream, blocks, view) if view else blocks:
                 writer.batch = stream.write_batch or BATCH
                 writer.write(block)
@@ -126,6 +127,17 @@ def emit(
         if table:
             writer.write(_block(table.closing()))
         return complete
+
+
+def _said(finish: Callable[[], None], view: Any) -> Callable[[], None]:
+    """`finish`, of which the view is told: what is in hand may take a while yet."""
+
+    def ending() -> None:
+        finish()
+        if view is not None:
+            view.finishing()
+
+    return ending
 
 
 def _guarded(
@@ -184,22 +196,22 @@ def table_width() -> int:
     """Cells of a table on this terminal."""
     import shutil
 
-    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((NARROWEST, 24)).columns))
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
 
 
-def painter(color: bool) -> Paint:
-    """What gives text the colours that the terminal has."""
+def painter(color: bool, file: Any = None) -> Paint:
+    """What gives text the colours that the terminal of `file` has; None: of standard output."""
     if not color:
         return lambda text, _style: text
     from rich.color import ColorSystem
     from rich.console import Console
     from rich.style import Style
 
-    name = Console(file=sys.stdout).color_system
+    name = Console(file=file or sys.stdout).color_system
     if name is None:
         return lambda text, _style: text
     system = ColorSystem[{"256": "EIGHT_BIT"}.get(name, name.upper())]
-    return lambda text, style: Style.parse(style).render(text, color_system=system)
+    return lambda text, style: Style.parse(style).render(text, color_system=system) if style else text
 
 
 def _live_view(look: Look, color: bool) -> AbstractContextManager[Any]:

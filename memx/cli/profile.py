@@ -4,13 +4,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Context, Option
+from typer import Context, Option
 
 from memx.cli import options
 from memx.cli.text import say
 from memx.engine.dataset.discovery import discover, identity
 from memx.engine.options import StreamOptions
-from memx.errors import UsageError
 
 if TYPE_CHECKING:
     from memx.cli.live import LiveView
@@ -28,43 +27,59 @@ Examples:
   memx profile --json dataset/ > before.json
   memx profile --baseline before.json --assert-peak 64M dataset/
   memx profile --html report.html --trace memory.jsonl dataset/
+  memx profile -f binary -j 2 -o files.jsonl dataset/
+  memx profile --max-memory 1G --timeout 60 --stall 30 dataset/
+  memx profile --table --no-color --strategy balanced dataset/
 """
+Table = Annotated[
+    bool | None,
+    Option(
+        "--table/--json",
+        help="Tables, or the report as one JSON object. (default: tables on a terminal, else a JSON line a file)",
+        show_default=False,
+    ),
+]
+Html = Annotated[str | None, Option(metavar="FILE", help="Write the report to FILE, a page that works offline.")]
+Repeat = Annotated[
+    int,
+    Option(
+        metavar="N",
+        parser=options.number(0),
+        help="Read each file N times, 8 at least, to find leaks. (default: some of the files, at the end)",
+        show_default=False,
+    ),
+]
+BaselineFile = Annotated[
+    str | None,
+    Option(metavar="FILE", help="End with status 3 where files got worse since FILE, a report of --json."),
+]
+AssertPeak = Annotated[
+    int | None,
+    Option(
+        "--assert-peak",
+        metavar="SIZE",
+        parser=options.size(),
+        help="End with status 3 where a file takes more memory than SIZE.",
+    ),
+]
+Trace = Annotated[
+    str | None,
+    Option(metavar="FILE", help="Write to FILE the memory over time of each file, and what raised its peak."),
+]
 
 
 def profile(
     context: Context,
-    source: Annotated[list[str], Argument(metavar="SOURCE...", help="Files, and folders to walk.", show_default=False)],
+    source: options.Sources,
     output: options.Output = None,
     format: options.Format = None,  # noqa: A002 - the name of the option
-    table: Annotated[
-        bool | None,
-        Option(
-            "--table/--json",
-            help="Tables, or the whole report as one JSON object. [default: tables on a terminal, else a line a file]",
-            show_default=False,
-        ),
-    ] = None,
-    html: Annotated[str | None, Option(metavar="FILE", help="Write the report as one page that works offline.")] = None,
-    extractor: Annotated[
-        list[str] | None,
-        Option(
-            metavar="MODULE:FUNCTION",
-            help="Call this with each path instead of reading the file. May be repeated, to compare several.",
-        ),
-    ] = None,
-    repeat: Annotated[
-        int, Option(metavar="N", min=0, help="Read each file N times (8 at least), to tell what stays behind.")
-    ] = 0,
-    baseline: Annotated[
-        str | None, Option(metavar="FILE", help="Fail where files got worse since this report of --json.")
-    ] = None,
-    assert_peak: Annotated[
-        int | None,
-        Option("--assert-peak", metavar="SIZE", parser=options.size(), help="Fail where a file peaks above SIZE."),
-    ] = None,
-    trace: Annotated[
-        str | None, Option(metavar="FILE", help="Write the memory over time of each file, and what raised its peak.")
-    ] = None,
+    table: Table = None,
+    html: Html = None,
+    extractor: options.ManyExtractors = None,
+    repeat: Repeat = 0,
+    baseline: BaselineFile = None,
+    assert_peak: AssertPeak = None,
+    trace: Trace = None,
     jobs: options.Jobs = None,
     max_memory: options.MaxMemory = None,
     timeout: options.Timeout = None,
@@ -72,13 +87,13 @@ def profile(
     strategy: options.Strategy = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Measure what memory and time each format, extractor and file costs, and name those that are a problem.
+    """Measure what memory and time files cost, and name problems.
 
-    Each file is read by a worker process of its own, of which the kernel tells the peak; of more than a thousand
-    small files of a kind, the others share workers. Some are read again at the end, to see whether memory leaks.
+    Costs are told by format, extractor and file. Each file is read by a worker process of its own, of which the
+    kernel tells the peak; of more than a thousand small files of a kind, the others share workers. Some are read
+    again at the end, to see whether memory leaks.
     """
-    if "-" in source:
-        raise UsageError("standard input cannot be read again and again: give files or folders")
+    options.check_repeatable(source)
     wanted = StreamOptions(
         format=format,
         strategy=strategy,
@@ -92,9 +107,11 @@ def profile(
 
         check()
     without = identity(1 if output in (None, "-") else str(output))
-    with ExitStack() as stack:
-        from memx.engine.profile.profiling import Profile
+    from memx.cli.output import OutputOptions, emit
+    from memx.cli.profile_view import Report
+    from memx.engine.profile.profiling import Profile
 
+    with ExitStack() as stack:
         run = Profile(
             lambda: discover(source, without),
             wanted,
@@ -105,7 +122,8 @@ def profile(
             baseline=_baseline(baseline),
             trace=_traces(trace, source, stack),
         )
-        complete = _emit(run, source, output, table, not no_color)
+        to = OutputOptions(file=output, table=table, color=not no_color, sources=source)
+        complete = emit([Report(run, whole=table is False)], to, _look(source, max_memory), run.interrupt)
     if html is not None:
         from memx.cli.profile_page import write
 
@@ -134,23 +152,14 @@ def _traces(file: str | None, sources: list[str], stack: ExitStack) -> "Callable
     return lambda record: writer.write(encode(record))
 
 
-def _emit(run: "Profile", sources: list[str], output: str | None, table: bool | None, color: bool) -> bool:
-    """Writes what was asked for; whether every file was complete."""
-    from memx.cli.output import OutputOptions, emit
-    from memx.cli.profile_view import Report
-
-    to = OutputOptions(file=output, table=table, color=color, sources=sources)
-    return emit([Report(run, whole=table is False)], to, _look(sources), run.interrupt)
-
-
-def _look(sources: list[str]) -> "Look":
+def _look(sources: list[str], max_memory: int | None) -> "Look":
     from memx.cli.output import Look
     from memx.cli.profile_view import ProfileTable
 
     def view(descriptor: int, color: bool) -> "LiveView":
         from memx.cli.progress import RunView
 
-        return RunView(descriptor, color=color, files=lambda: discover(sources))
+        return RunView(descriptor, color=color, files=lambda: discover(sources), max_memory=max_memory)
 
     return Look(ProfileTable, view)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from memx.cli.columns import Column, fit_end, joined, spread, wrapped
+from memx.cli.columns import Column, fitting, joined, spread, wrapped
 from memx.cli.output import Paint
 from memx.cli.text import safe_text
 from memx.records import Record, encode_value
@@ -40,7 +40,7 @@ _WIDE = (
     Column("pauses", 7, right=True),
 )
 _FILES = (
-    Column("worst files", 16, 2),
+    Column("worst files", 16, 2, end=True),
     Column("read as", 8, 1),
     Column("size", 9, right=True),
     Column("peak", 9, right=True),
@@ -109,12 +109,12 @@ class ProfileTable:
         yield self._paint(_total(report), "bold")
 
     def _groups(self, groups: list[dict[str, Any]]) -> Iterator[str]:
-        columns = _WIDE if self._width >= WIDE else _NARROW
+        columns = _WIDE if self._width >= WIDE else fitting(_NARROW, self._width)
         widths = spread(columns, self._width)
         yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
         for group in groups:
             line = joined(columns, widths, _wide(group) if columns is _WIDE else _narrow(group))
-            yield self._paint(line, "yellow") if group["failed"] else line
+            yield self._paint(line, "magenta") if group["failed"] else line
         sampled = [group for group in groups if group["sampled"]]
         for group in sampled:
             about = (
@@ -123,20 +123,21 @@ class ProfileTable:
             yield from (self._paint(line, "dim") for line in wrapped(about, self._width))
 
     def _worst(self, records: list[Record]) -> Iterator[str]:
-        widths = spread(_FILES, self._width)
-        yield self._paint(joined(_FILES, widths, [column.title for column in _FILES]), "underline cyan")
+        columns = fitting(_FILES, self._width)
+        widths = spread(columns, self._width)
+        yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
         for record in records:
             metrics, size = record["metrics"], record["size"]
             cells = (
-                fit_end(safe_text(record["path"]), widths[0]),
+                safe_text(record["path"]),
                 safe_text(record["extractor"] or record["format"] or "-"),
                 "-" if size is None else format_size(size),
                 format_size(metrics["peak_rss"]),
                 format_size(metrics["peak_rss_delta"]),
                 seconds(metrics["elapsed_s"]),
             )
-            line = joined(_FILES, widths, cells)
-            yield line if record["status"] == "complete" else self._paint(line, "yellow")
+            line = joined(columns, widths, cells)
+            yield line if record["status"] == "complete" else self._paint(line, "magenta")
 
     def _repeats(self, groups: list[dict[str, Any]]) -> Iterator[str]:
         """What readings of the same file, one after the other, leave behind."""
@@ -151,7 +152,7 @@ class ProfileTable:
         if not problems:
             yield self._paint("no problems", "green")
         for problem in problems:
-            style = "yellow" if problem["kind"] == "failures" else "bold red"
+            style = "magenta" if problem["kind"] == "failures" else "bold red"
             about = f"{problem['kind'].replace('-', ' ')}: {_name(problem)}: {problem['reason']}"
             path = problem["evidence"].get("path")
             about += f" ({path})" if path else ""

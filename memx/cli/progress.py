@@ -4,20 +4,19 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from memx.cli.columns import GAP, fit, fit_end
 from memx.cli.live import LiveView
 from memx.cli.text import safe_text
 from memx.engine.dataset.run import Run, Tally
 from memx.errors import UsageError
 from memx.units import format_size
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 _EVERY = 5.0
 """Seconds between two plain lines."""
 _WORKERS_SHOWN = 8
+FINISHING = "interrupted: finishing the files in hand, for 10 s at most; Ctrl-C again kills"
 
 
 class _Total:
@@ -61,11 +60,18 @@ class RunView(LiveView):
     patience = 2.0
     counted = "files"
 
-    def __init__(self, descriptor: int, *, color: bool, files: Callable[[], Iterable[str]] | None) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        color: bool,
+        files: Callable[[], Iterable[str]] | None,
+        max_memory: int | None = None,
+    ) -> None:
         self._run_of: Run | None = None
         self._total: _Total | None = None
         self._files = files
-        super().__init__(descriptor, color=color)
+        super().__init__(descriptor, color=color, max_memory=max_memory)
 
     def watch(self, stream: Any) -> None:
         """From now on the view is about this run."""
@@ -74,39 +80,37 @@ class RunView(LiveView):
     def took(self, block: bytes) -> None:
         """A file is done: the run counts them itself."""
 
+    def finishing(self) -> None:
+        """The run was interrupted."""
+        self._note = FINISHING
+
     def close(self) -> None:
         super().close()
         if self._total is not None:
             self._total.end()
 
-    def _table(self, stream: Any, width: int) -> "RenderableType":
-        from rich.console import Group
-
+    def _lines(self, stream: Any, width: int) -> list[str]:
         if self._total is None:
             self._total = _Total(self._files, self._stop)
             self._total.begin()
         self._rates.records = stream.tally.files
-        return Group(*self._readers(stream, width), *self._errors(stream.tally), super()._table(stream, width))
+        errors = f"errors: {_counts(stream.tally.codes)}" if stream.tally.codes else ""
+        return [
+            *self._readers(stream, width),
+            *([self._paint(fit(errors, width).rstrip(), "magenta")] if errors else []),
+            *super()._lines(stream, width),
+        ]
 
-    def _readers(self, run: Run, width: int) -> "list[RenderableType]":
+    def _readers(self, run: Run, width: int) -> list[str]:
         """A line for each worker: what it reads, and the memory that it takes."""
-        from rich.text import Text
-
-        lines: list[RenderableType] = []
+        lines = []
         in_hand = run.in_hand()
         for pid, path, memory in in_hand[:_WORKERS_SHOWN]:
-            about = f"{format_size(memory):>10}  " + (f"worker {pid}  " if pid else "")
-            name = Text(safe_text(path), no_wrap=True)
-            name.truncate(max(8, width - len(about)), overflow="ellipsis")
-            lines.append(Text(about, style="dim") + name)
+            about = f"{format_size(memory):>9}  " + (f"worker {pid:<7}  " if pid else "")
+            lines.append(self._paint(about, "dim") + fit_end(safe_text(path), max(8, width - len(about))))
         if len(in_hand) > _WORKERS_SHOWN:
-            lines.append(Text(f"{'':>10}  and {len(in_hand) - _WORKERS_SHOWN} more workers", style="dim"))
+            lines.append(self._paint(f"{'':>9}  and {len(in_hand) - _WORKERS_SHOWN} more workers", "dim"))
         return lines
-
-    def _errors(self, tally: Tally) -> "list[RenderableType]":
-        from rich.text import Text
-
-        return [Text(f"errors: {_counts(tally.codes)}", style="yellow")] if tally.codes else []
 
     def _workers(self, stream: Any) -> list[int]:
         return [pid for pid, _, _ in stream.in_hand() if pid is not None]
@@ -115,13 +119,13 @@ class RunView(LiveView):
         tally: Tally = stream.tally
         return tally.bytes
 
-    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> "RenderableType":
+    def _progress(self, path: str, size: int | None, position: int | None, width: int) -> str:
         assert self._run_of is not None
         tally, total = self._run_of.tally, self._total.files if self._total else None
         done = tally.files + tally.skipped
-        far = f"{done:,} of {total:,} files" if total else f"{done:,} files"
         left = seconds_left(tally, total)
-        return self._bar("" if left is None else f"{clock(left)} left", total, done, far, width)
+        far = [files_of(done, total), *([] if left is None else [f"{clock(left)} left"])]
+        return self._bar("", done / total if total else None, (" " * GAP).join(far), width)
 
 
 class PlainProgress:
@@ -141,6 +145,10 @@ class PlainProgress:
     def took(self, block: bytes) -> None:
         """A file is done: the run counts them itself."""
 
+    def finishing(self) -> None:
+        """The run was interrupted."""
+        self._write(FINISHING)
+
     def __enter__(self) -> "PlainProgress":
         self._thread.start()
         return self
@@ -154,23 +162,32 @@ class PlainProgress:
         while not self._stop.wait(_EVERY):
             self._total.begin()
             if self._run_of is not None:
-                try:
-                    os.write(self._descriptor, f"memx: {far(self._run_of.tally, self._total.files)}\n".encode())
-                except OSError:
-                    return  # nobody reads it
+                self._write(far(self._run_of.tally, self._total.files))
+
+    def _write(self, text: str) -> None:
+        try:
+            os.write(self._descriptor, f"memx: {text}\n".encode())
+        except OSError:
+            self._stop.set()  # nobody reads it
 
 
 def far(tally: Tally, total: int | None) -> str:
     """How far a run has come, in one line."""
     done, seconds = tally.files + tally.skipped, tally.seconds
     parts = [
-        f"{done:,} of {total:,} files" if total else f"{done:,} files",
+        files_of(done, total),
         format_size(tally.bytes),
         f"{tally.files / seconds:,.0f} files/s" if seconds else "",
         f"errors: {_counts(tally.codes)}" if tally.codes else "",
         f"{clock(left)} left" if (left := seconds_left(tally, total)) is not None else "",
     ]
     return ", ".join(filter(None, parts))
+
+
+def files_of(done: int, total: int | None) -> str:
+    """So many files, of so many if that is known."""
+    whole = done if total is None else total
+    return f"{f'{done:,} of ' if total else ''}{whole:,} {'file' if whole == 1 else 'files'}"
 
 
 def seconds_left(tally: Tally, total: int | None) -> float | None:
@@ -185,7 +202,7 @@ def closing(run: Run) -> str:
     tally = run.tally
     statuses = _counts(tally.statuses)
     parts = [
-        f"{tally.files:,} files" + (f": {statuses}" if statuses else ""),
+        files_of(tally.files, None) + (f": {statuses}" if statuses else ""),
         f"{tally.skipped:,} there already" if tally.skipped else "",
         f"errors: {_counts(tally.codes)}" if tally.codes else "",
         f"{format_size(tally.bytes)} in {clock(tally.seconds)}",
@@ -199,7 +216,7 @@ def interrupted(run: Run, file: str | None) -> str:
     count, all_of_them = run.left or (0, True)
     left = f"{'' if all_of_them else 'more than '}{count:,} left"
     again = f"; go on with --resume -o {file}" if file not in (None, "-") and count else ""
-    return f"interrupted: {run.tally.files:,} files done, {left}{again}"
+    return f"interrupted: {files_of(run.tally.files, None)} done, {left}{again}"
 
 
 def clock(seconds: float) -> str:

@@ -22,39 +22,46 @@ EXAMPLES = """\b
 Examples:
   memx status
   memx status --json | jq '.available, .limit_path'
+  memx status --table --no-color --count 1
   memx status --watch --pid 4711
   memx status --watch --interval 5 > memory.jsonl
-  memx status --alert high --alert-command 'logger "memory is $MEMX_LEVEL"'
+  memx status --alert high --alert-command 'logger $MEMX_LEVEL'
 """
+Watch = Annotated[bool, Option("-w", "--watch", help="Look again and again, until interrupted.")]
+Interval = Annotated[
+    float,
+    Option(
+        metavar="SECONDS", parser=options.seconds, help="Look every so many SECONDS. (default: 1)", show_default=False
+    ),
+]
+Count = Annotated[int | None, Option(metavar="N", parser=options.number(1), help="Look N times, then end.")]
+Pid = Annotated[
+    int | None, Option(metavar="PID", parser=options.number(1), help="Show process PID. (default: memx itself)")
+]
+Alert = Annotated[
+    MemoryLevel | None, Option(help="Watch, and print an alert when memory comes to this level or leaves it.")
+]
+AlertCommand = Annotated[
+    str | None,
+    Option(metavar="CMD", help="Run CMD in a shell at each alert: MEMX_LEVEL is set, standard input has the alert."),
+]
 
 
 def status(
     context: Context,
     table: options.Table = None,
-    watch: Annotated[bool, Option("-w", "--watch", help="Look again and again, until interrupted.")] = False,
-    interval: Annotated[
-        float,
-        Option(
-            metavar="SECONDS",
-            parser=options.seconds,
-            help="How long from look to look. [default: 1]",
-            show_default=False,
-        ),
-    ] = 1.0,
-    count: Annotated[int | None, Option(metavar="N", min=1, help="Look N times, and end.")] = None,
-    pid: Annotated[int | None, Option(metavar="PID", min=1, help="Of another process, not of memx itself.")] = None,
-    alert: Annotated[
-        MemoryLevel | None, Option(help="Watch, and print an alert when the level comes to this or leaves it.")
-    ] = None,
-    alert_command: Annotated[
-        str | None,
-        Option(metavar="CMD", help="Run CMD at each alert: MEMX_LEVEL is set, standard input has the alert."),
-    ] = None,
+    watch: Watch = False,
+    interval: Interval = 1.0,
+    count: Count = None,
+    pid: Pid = None,
+    alert: Alert = None,
+    alert_command: AlertCommand = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show the memory that there is, and which limit set it; and what configuration memx read.
+    """Show how much memory there is, and which limit set it.
 
-    A table on a terminal, else one JSON object; with --watch a live view, or a JSON object a line.
+    Also the collector's state, the largest processes, and the configuration that memx read. A table on a terminal,
+    else one JSON object; with --watch a live view, or a JSON object a line.
     """
     if alert_command is not None and alert is None:
         raise UsageError("--alert-command is about alerts: say with --alert from which level on")

@@ -9,20 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memx.cli.columns import bar
+from memx.cli.drawing import Drawing
 from memx.cli.lines import LineWriter, OutputBroke
 from memx.cli.live import LEVEL_STYLE
-from memx.cli.output import table_width
+from memx.cli.output import WIDEST, table_width
 from memx.cli.text import safe_json, safe_text
 from memx.records import Record, encode
 from memx.units import format_size
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
+    from rich.console import RenderableType
 
 _BAR = 24
-_ROWS = 15
-"""Lines of a live view without its limits, which may take two each, and its processes."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 _TITLE = {"host": "host", "cgroup-v1": "cgroup v1", "cgroup-v2": "cgroup v2", "rlimit": "rlimit", "max-memory": "memx"}
 
@@ -45,34 +43,31 @@ class StatusOutput:
         """Whether there is a view that is drawn anew."""
         self._used: deque[float] = deque(maxlen=60)
         self._stack = ExitStack()
-        self._live: Live | None = None
+        self._drawing: Drawing | None = None
 
     def show(self, status: Record) -> None:
         """This is how it is now."""
         self._used.append(status["used_percent"])
         if not self._table:
             self._write(encode(status))
-        elif self._live is not None:
-            self._live.update(self._view(status), refresh=True)
+        elif self._drawing is None:
+            self._print(_view(status, self._history()))
         else:
-            self._print([self._view(status)])
+            self._draw(self._drawing, status)
 
     def alert(self, alert: Record) -> None:
         """The level has changed."""
         if not self._table:
             self._write(encode(alert))
-        elif self._live is not None:
-            self._live.console.print(_alert_line(alert))
         else:
+            if self._drawing is not None:
+                self._drawing.erase()  # what comes next is drawn below
             self._print([_alert_line(alert)])
 
     def __enter__(self) -> Self:
         self._writer = self._stack.enter_context(LineWriter(1, "standard output"))
         if self.lively:
-            from rich.live import Live
-
-            self._live = Live(console=self._console(sys.stderr), auto_refresh=False, vertical_overflow="crop")
-            self._stack.enter_context(self._live)
+            self._drawing = Drawing(sys.stderr.fileno())
         return self
 
     def __exit__(
@@ -80,27 +75,32 @@ class StatusOutput:
     ) -> None:
         self._stack.__exit__(kind, value, trace)
 
-    def _view(self, status: Record) -> "RenderableType":
-        # what is drawn in its place must not be higher than the terminal
-        rows = None if self._live is None else self._live.console.height - _ROWS - 2 * len(status["limits"])
-        return _view(status, list(self._used) if len(self._used) > 1 else [], rows)
+    def _history(self) -> list[float]:
+        return list(self._used) if len(self._used) > 1 else []
+
+    def _draw(self, drawing: Drawing, status: Record) -> None:
+        """The view in its place: as many processes as the terminal has room for."""
+        width = min(WIDEST, drawing.width)
+        lines = self._rendered(_view(status, self._history()), sys.stderr, width)
+        drawing.draw(lines[: drawing.height])
 
     def _write(self, line: bytes) -> None:
         self._writer.write(safe_json(line) if self._terminal else line)
 
     def _print(self, things: "Iterable[RenderableType]") -> None:
-        console = self._console(sys.stdout)
-        with console.capture() as capture:
-            for thing in things:
-                console.print(thing)
-        lines = capture.get().splitlines()
-        self._writer.write("".join(f"{line.rstrip()}\n" for line in lines).encode("utf-8", "replace"))
+        lines = self._rendered(things, sys.stdout, table_width())
+        self._writer.write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
 
-    def _console(self, file: Any) -> "Console":
+    def _rendered(self, things: "Iterable[RenderableType]", file: Any, width: int) -> list[str]:
+        """The lines of `things` in the colours of `file`."""
         from rich.console import Console
 
         system: Literal["auto"] | None = "auto" if self._color else None
-        return Console(file=file, width=table_width(), color_system=system, highlight=False, markup=False, emoji=False)
+        console = Console(file=file, width=width, color_system=system, highlight=False, markup=False, emoji=False)
+        with console.capture() as capture:
+            for thing in things:
+                console.print(thing)
+        return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def sparkline(percents: Iterable[float]) -> str:
@@ -108,13 +108,12 @@ def sparkline(percents: Iterable[float]) -> str:
     return "".join(_SPARKS[max(0, min(7, int(percent * 8 / 100)))] for percent in percents)
 
 
-def _view(status: Record, history: list[float], rows: int | None) -> "RenderableType":
-    """The tables, with `rows` processes at most."""
-    from rich.console import Group
-
-    processes = status["processes"] if rows is None else status["processes"][: max(0, rows)]
-    parts = [_memory(status, history), _limits(status)]
-    return Group(*parts, _processes(processes)) if processes else Group(*parts)
+def _view(status: Record, history: list[float]) -> "Iterator[RenderableType]":
+    """The tables, the least important below."""
+    yield _memory(status, history)
+    yield _limits(status)
+    if status["processes"]:
+        yield _processes(status["processes"])
 
 
 def _memory(status: Record, history: list[float]) -> "RenderableType":
@@ -157,7 +156,8 @@ def _details(status: Record) -> Iterator[tuple[str, str]]:
         state = "" if collector["enabled"] else ", disabled"
         yield "collector", f"{collector['kind']}, thresholds {thresholds}{state}"
     configuration = status["configuration"]
-    yield "configured", ", ".join((safe_text(configuration["file"] or "by no file"), *configuration["variables"]))
+    said = ([safe_text(configuration["file"])] if configuration["file"] else []) + list(configuration["variables"])
+    yield "settings", ", ".join(said) or "memx's own: no configuration file, no variables"
 
 
 def _limits(status: Record) -> "RenderableType":

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from typer import Argument, Exit, Option
+from typer import Argument, Context, Exit, Option
 
 from memx.cli import options
 from memx.engine.options import FRAME_LENGTH, MAX_VALUE_BYTES, StreamOptions
@@ -12,6 +12,14 @@ Examples:
   memx stream scan.dcm
   memx stream --select 'Patient*' --select 7FE00010 *.dcm
   memx stream --json --limit 100 film.mkv | jq .pts
+  memx stream --table --no-color -f binary cube.fits
+  memx stream --chunk-size 64K firmware.bin
+  memx stream --frame-length 8192 --hop-length 4096 song.flac
+  memx stream --chunks --with-path -o records.jsonl run.h5
+  memx stream --max-value-bytes 1M --select PixelData scan.dcm
+  memx stream --max-memory 256M --timeout 60 cube.fits
+  memx stream --strategy conservative cube.fits
+  memx stream --schema | jq .title
   curl -s https://example.org/cube.fits.gz | memx stream -
 """
 
@@ -25,42 +33,69 @@ def _show_schema(asked: bool) -> None:
         raise Exit
 
 
+Sources = Annotated[list[str], Argument(metavar="SOURCE...", help="Files; - is standard input.", show_default=False)]
+Limit = Annotated[
+    int | None,
+    Option(metavar="N", parser=options.number(0), help="Show at most N records of each source. (default: all)"),
+]
+Select = Annotated[
+    list[str] | None,
+    Option(
+        metavar="PATTERN",
+        help="Keep records whose type, tag, keyword, path or name is like PATTERN: * and ? stand for anything. "
+        "May be repeated.",
+    ),
+]
+ChunkSize = Annotated[
+    int | None,
+    Option(
+        metavar="SIZE",
+        parser=options.size(),
+        envvar="MEMX_CHUNK_SIZE",
+        help="Read SIZE at once, and tell of a binary file in chunks of it. (default: by the strategy; chunks of 1M)",
+    ),
+]
+FrameLength = Annotated[
+    int,
+    Option(
+        metavar="N",
+        parser=options.number(1),
+        help=f"Tell the level of sound in frames of N samples. (default: {FRAME_LENGTH})",
+        show_default=False,
+    ),
+]
+HopLength = Annotated[
+    int | None,
+    Option(metavar="N", parser=options.number(1), help="Begin a frame every N samples. (default: the frame length)"),
+]
+Chunks = Annotated[bool, Option("--chunks", help="Say also where each chunk of HDF5 and NetCDF-4 data lies.")]
+WithPath = Annotated[bool, Option("--with-path", help="Name the source in every record.")]
+Schema = Annotated[
+    bool, Option("--schema", callback=_show_schema, is_eager=True, help="Print the JSON Schema of the records.")
+]
+
+
 def stream(
-    source: Annotated[list[str], Argument(metavar="SOURCE...", help="Files; - is standard input.", show_default=False)],
+    context: Context,
+    source: Sources,
     output: options.Output = None,
     format: options.Format = None,  # noqa: A002 - the name of the option
     table: options.Table = None,
-    limit: Annotated[int | None, Option(metavar="N", min=0, help="At most N records a source.")] = None,
-    select: Annotated[
-        list[str] | None,
-        Option(metavar="PATTERN", help="Keep records whose type, tag, keyword, path or name matches. Repeatable."),
-    ] = None,
+    limit: Limit = None,
+    select: Select = None,
     max_memory: options.MaxMemory = None,
     strategy: options.Strategy = None,
-    chunk_size: Annotated[
-        int | None,
-        Option(
-            metavar="SIZE",
-            parser=options.size(),
-            envvar="MEMX_CHUNK_SIZE",
-            help="Read so much at once; the chunks of binary files.",
-        ),
-    ] = None,
+    chunk_size: ChunkSize = None,
     max_value_bytes: options.MaxValueBytes = None,
-    frame_length: Annotated[int, Option(metavar="N", min=1, help="Samples of an audio frame.")] = FRAME_LENGTH,
-    hop_length: Annotated[
-        int | None,
-        Option(metavar="N", min=1, help="Samples from frame to frame. [default: the frame length]"),
-    ] = None,
-    chunks: Annotated[bool, Option("--chunks", help="Say where each chunk of HDF5 and NetCDF-4 data lies.")] = False,
+    frame_length: FrameLength = FRAME_LENGTH,
+    hop_length: HopLength = None,
+    chunks: Chunks = False,
     timeout: options.Timeout = None,
-    with_path: Annotated[bool, Option("--with-path", help="Name the source in every record.")] = False,
-    schema: Annotated[
-        bool, Option("--schema", callback=_show_schema, is_eager=True, help="Print the JSON Schema of the records.")
-    ] = False,
+    with_path: WithPath = False,
+    schema: Schema = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show the metadata of files, each record as soon as it is read.
+    """Show the records of files, each as soon as it is read.
 
     The records are JSON lines, or a table on a terminal. What is wrong with a file is a record too.
     """
@@ -80,6 +115,7 @@ def stream(
         with_path=with_path,
         max_memory=max_memory,
         timeout=timeout,
+        collectors=context.obj.tables or None,
     )
     to = OutputOptions(file=output, table=table, color=not no_color, sources=source)
     complete = emit((Stream(name, wanted) for name in source), to)

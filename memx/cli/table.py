@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memx.cli.columns import GAP, Column, bar, fit_end, joined, spread, width_of, wrapped
+from memx.cli.columns import GAP, Column, bar, fit, fit_end, joined, spread, width_of, wrapped
 from memx.cli.text import safe_text
 from memx.records import Record
 from memx.units import format_size
 
 _ROOM = 400
 """Characters of a value that are looked at: more than any column shows."""
+_LEAST_PATH = 8
+"""Cells of a path that is on one line with what is said of it."""
 _DEEPEST = 8
 """Levels of nesting that are shown by indentation."""
 
@@ -26,9 +28,9 @@ class Row:
 
 _OBJECTS = (
     Column("type", 9),
-    Column("path", 18, 3),
-    Column("dtype", 8, 1),
-    Column("shape", 12, 1),
+    Column("path", 22, 3, end=True),
+    Column("dtype", 6, 1),
+    Column("shape", 10, 1),
     Column("attributes", 20, 5),
 )
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -82,9 +84,17 @@ def _pairs(fields: dict[str, Any], *without: str) -> str:
     """The fields but for those named `without`, as `key=value`, up to the room that a cell can have."""
     text = ""
     for key, value in fields.items():
-        if key not in without and value is not None and value != {} and len(text) < _ROOM:
-            text += f"{'  ' if text else ''}{safe_text(key)}={brief(value)}"
+        shown = _flags(value) if isinstance(value, dict) else value
+        if key not in without and shown is not None and shown != {} and len(text) < _ROOM:
+            text += f"{'  ' if text else ''}{safe_text(key)}={brief(shown)}"
     return text
+
+
+def _flags(value: dict[str, Any]) -> Any:
+    """Of things that hold or do not, like the disposition of a stream, those that do; else `value` itself."""
+    if not value or not all(isinstance(flag, bool) for flag in value.values()):
+        return value
+    return [name for name, holds in value.items() if holds] or None
 
 
 def _value(record: Record) -> str:
@@ -196,7 +206,7 @@ _ROWS: dict[str, Callable[[Record], Row]] = {
     "digest": _digest,
     "error": _error,
 }
-_STATUS_STYLE = {"complete": "green", "truncated": "yellow", "failed": "red"}
+_STATUS_STYLE = {"complete": "green", "truncated": "magenta", "failed": "red"}
 
 
 class TableView:
@@ -240,13 +250,18 @@ class TableView:
             *(["copied to disk first"] if file.get("spooled") else []),
         ]
         about = "  " + " · ".join(facts)
-        path, room = safe_text(file["path"]), max(8, self._width - width_of(about))
-        yield self._paint(fit_end(path, room), "bold") + self._paint(about, "dim")
+        path, room = safe_text(file["path"]), self._width - width_of(about)
+        if room < _LEAST_PATH:
+            yield self._paint(fit_end(path, self._width), "bold")
+            yield self._paint(fit(about.strip(), self._width).rstrip(), "dim")
+        else:
+            yield self._paint(fit_end(path, room), "bold") + self._paint(about, "dim")
         yield self._paint(self._join([column.title for column in self._columns]), "underline cyan")
 
     def _end(self, end: Record) -> Iterator[str]:
         metrics, status = end["metrics"], end["status"]
-        facts = f"{end['records']:,} records · {metrics['elapsed_s']:.3f} s · {format_size(metrics['bytes_read'])} read"
+        count = f"{end['records']:,} {'record' if end['records'] == 1 else 'records'}"
+        facts = f"{count} · {metrics['elapsed_s']:.3f} s · {format_size(metrics['bytes_read'])} read"
         reason = f" · {safe_text(end['reason'])}" if end["reason"] else ""
         text = f"{status} · {facts} · peak {format_size(metrics['peak_rss'])}{reason}"
         first, *more = wrapped(text, self._width)

@@ -30,7 +30,7 @@ _COLUMNS = (
     Column("pauses", 7, right=True),
     Column("verdict", 12, 1),
 )
-_STYLE = {Verdict.RECOMMENDED: "bold green", Verdict.GOOD: "green", Verdict.REFUSED: "yellow", Verdict.FAILED: "red"}
+_STYLE = {Verdict.RECOMMENDED: "bold green", Verdict.GOOD: "green", Verdict.REFUSED: "magenta", Verdict.FAILED: "red"}
 
 
 class TuningOutput:

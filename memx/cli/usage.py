@@ -5,25 +5,53 @@ from collections.abc import Iterable
 from typing import Any
 
 _COMMAND = re.compile(r"No such command '(.*?)'(?:\. Did you mean .*)?\.?$", re.DOTALL)
-_CHOICE = re.compile(r"'(.*)' is not one of ", re.DOTALL)
+_CHOICE = re.compile(r"'(.*)' is not one of (.*)", re.DOTALL)
+
+_MISUSED = re.compile(r"Option '(.*)' (requires an argument|does not take a value)\.$", re.DOTALL)
+_EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)\.?$", re.DOTALL)
 
 
 def explained(exc: Any) -> str:
     """What typer found wrong (`exc` is a TyperException); the whole help where nothing was asked for."""
-    message: str = exc.format_message()
     context = getattr(exc, "ctx", None)
-    if context is None or "\n" in message:
+    message: str = exc.format_message()
+    if found := _MISUSED.match(message):
+        message = f"{found[1]} {'needs a value' if found[2] == 'requires an argument' else 'takes no value'}"
+    elif context is not None and "\n" not in message:
+        message = _wrong(exc, context, message)
+    return message if context is None or "\n" in message else f"{message}; see {context.command_path} --help"
+
+
+def _wrong(exc: Any, context: Any, message: str) -> str:
+    """What was wrong with a command, an option, an argument or their value."""
+    parameter = getattr(exc, "param", None)
+    if hasattr(exc, "possibilities"):
+        names = [name for one in context.command.get_params(context) for name in one.opts]
+        return f"there is no option {exc.option_name}{meant(exc.option_name, names)}"
+    if found := _COMMAND.match(exc.message):
+        return f"there is no command {found[1]}{meant(found[1], getattr(context.command, 'commands', ()))}"
+    if found := _EXTRA.match(message):
+        return f"{context.command_path} takes no {found[1]!r}"
+    if parameter is not None and not exc.message:
+        return "nothing to read: give SOURCE..."
+    if parameter is not None:
+        return f"{_said_by(parameter, context)}: {_choice(exc.message, parameter)}".rstrip(".")
+    return message.rstrip(".")
+
+
+def _said_by(parameter: Any, context: Any) -> str:
+    """Where the wrong value stands: the option as it is written out, or its variable."""
+    source = getattr(context.get_parameter_source(parameter.name), "name", "")
+    return str(parameter.envvar if source == "ENVIRONMENT" else max(parameter.opts, key=len))
+
+
+def _choice(message: str, parameter: Any) -> str:
+    """`message`, which may be about what is no choice."""
+    found = _CHOICE.match(message)
+    if found is None:
         return message
-    option = getattr(exc, "option_name", None) if hasattr(exc, "possibilities") else None
-    if option is not None:
-        names = [name for parameter in context.command.get_params(context) for name in parameter.opts]
-        message = f"there is no option {option}{meant(option, names)}"
-    elif command := _COMMAND.match(exc.message):
-        message = f"there is no command {command[1]}{meant(command[1], getattr(context.command, 'commands', ()))}"
-    elif choice := _CHOICE.match(exc.message):
-        choices = getattr(getattr(getattr(exc, "param", None), "type", None), "choices", ())
-        message = message.rstrip(".") + meant(choice[1], (str(getattr(one, "value", one)) for one in choices))
-    return f"{message.rstrip('.')}; see {context.command_path} --help"
+    choices = [str(getattr(one, "value", one)) for one in getattr(parameter.type, "choices", ())]
+    return f"{found[1]!r} is none of {', '.join(choices)}{meant(found[1], choices)}"
 
 
 def meant(word: str, words: Iterable[str]) -> str:

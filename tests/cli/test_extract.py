@@ -257,7 +257,8 @@ def test_interrupted_what_is_in_hand_is_finished(jobs: list[str], tmp_path: Path
     records = records_of((tmp_path / "out.jsonl").read_bytes())
     of_pipe = [record for record in records if record["path"] == str(pipe)]
     assert [record["status"] for record in of_pipe] == ["complete"]
-    assert errors.startswith(f"memx: interrupted: {len(records)} files done, {4 - len(records)} left".encode())
+    done = f"{len(records)} {'file' if len(records) == 1 else 'files'} done"
+    assert errors.startswith(f"memx: interrupted: {done}, {4 - len(records)} left".encode())
 
 
 def test_reader_of_the_pipe_goes_away(archive: Path) -> None:

@@ -69,7 +69,7 @@ def test_the_memory_of_another_process() -> None:
         (["--alert", "alarming"], b"alarming"),
         (["--count", "0"], b"0"),
         (["--interval", "0"], b"is no time"),
-        (["file"], b"unexpected"),
+        (["file"], b"takes no 'file'"),
     ],
     ids=str,
 )

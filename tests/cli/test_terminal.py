@@ -77,8 +77,10 @@ def test_the_memory_table_of_a_long_run(tmp_path: Path) -> None:
     for title in ("memx", "worker", "peak", "available", "level", "records/s", "MB/s", "limited by"):
         assert title in text
     assert re.search("healthy|moderate|high|critical", text)
-    assert re.search(r"\d+% [\d.]+ KiB of 195.3 KiB", text)
-    assert shown.endswith("\x1b[3A\r\x1b[J")  # it is gone at the end
+    assert re.search(r"\d+%  +[\d.]+ KiB of 195.3 KiB", text)
+    assert re.search(r"budget [\d.]+ [KMGT]iB, limited by ", text)
+    assert shown.endswith("\x1b[4A\r\x1b[J")  # it is gone at the end
+    assert "\x1b[?" not in shown  # the cursor was never hidden: a kill leaves nothing to be put right
 
 
 @pytest.mark.slow
@@ -93,7 +95,7 @@ def test_rows_and_memory_table_share_a_terminal(tmp_path: Path) -> None:
     )
     assert status == 130
     screen: list[str] = []
-    for up, text in re.findall(r"(?:\x1b\[(\d+)A\r\x1b\[J)?([^\x1b]*(?:\x1b\[[0-9;]*m[^\x1b]*)*)", shown):
+    for up, text in re.findall(r"(?:\x1b\[(\d+)A\r)?([^\x1b]*(?:\x1b\[[0-9;]*[mKJ][^\x1b]*)*)", shown):
         if up:
             del screen[len(screen) - int(up) :]
         screen += CONTROL.sub("", text).splitlines()
