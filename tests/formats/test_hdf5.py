@@ -19,6 +19,7 @@ from memx.engine.options import StreamOptions
 from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.base import ReadOptions
+from memx.formats.hdf5.checksums import lookup3
 from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
 from memx.records import MAX_LINE, Record, encode
@@ -425,14 +426,43 @@ def test_what_filters_did_is_undone() -> None:
         unfiltered(b"", [{"id": 32000, "name": "lzf", "parameters": []}], 0, 0)
 
 
-@pytest.mark.parametrize(("offsets", "lengths"), [(2, 2), (4, 4), (4, 8), (8, 4), (2, 8)])
-def test_addresses_and_lengths_of_any_width(offsets: int, lengths: int, tmp_path: Path) -> None:
-    path = samples.build_widths(tmp_path, offsets, lengths)
+@pytest.mark.parametrize(("libver", "superblock"), [("earliest", 0), ("latest", 3)])
+@pytest.mark.parametrize("lengths", [2, 4, 8])
+@pytest.mark.parametrize("offsets", [2, 4, 8])
+def test_addresses_and_lengths_of_any_width(
+    offsets: int, lengths: int, libver: str, superblock: int, tmp_path: Path
+) -> None:
+    path = samples.build_widths(tmp_path, offsets, lengths, libver)
+    assert path.read_bytes()[8] == superblock
     records = directly(path, chunks=True)
     assert disagreements(str(path), records) == []
     assert records[-1]["status"] == "complete"
     attributes = by_path(records)["/plain"]["attributes"]
     assert (attributes["text"], attributes["texts"]) == ("in the global heap", ["of", "any", "length", ""])
+
+
+def test_an_image_of_a_cache_is_for_the_library(tmp_path: Path) -> None:
+    path = samples.build_cache_image(tmp_path)
+    assert b"MDCI" in path.read_bytes()
+    records = list(Stream(path).records())
+    assert_contract(records, path)
+    assert (records[0]["reader"], records[-1]["status"]) == ("h5py", "complete")
+    assert list(by_path(records)) == ["/", "/a", "/group", "/group/b"]
+    assert disagreements(str(path), records) == []
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_file_that_its_writer_has_open(libver: str, tmp_path: Path) -> None:
+    path = samples.build_unclosed(tmp_path, libver)
+    records = directly(path)
+    if libver == "latest":  # h5py has to be told that the file was closed
+        data = bytearray(path.read_bytes())
+        assert data[11] & 1
+        data[11] = 0
+        data[44:48] = lookup3(bytes(data[:44])).to_bytes(4, "little")
+        path.write_bytes(data)
+    assert disagreements(str(path), records) == []
+    assert (records[-1]["status"], by_path(records)["/grows"]["shape"]) == ("complete", [100 * (libver == "latest")])
 
 
 @pytest.mark.parametrize("listed", [50, 0])
@@ -461,11 +491,14 @@ def test_floats_in_vax_order(tmp_path: Path) -> None:
     assert disagreements(str(old), directly(old)) == []
 
 
+@pytest.mark.parametrize(("libver", "superblock"), [("earliest", 0), ("latest", 3)])
 @pytest.mark.parametrize("driver", ["family", "split"])
-def test_a_file_in_several_is_named_as_such(driver: str, tmp_path: Path) -> None:
+def test_a_file_in_several_is_named_as_such(driver: str, libver: str, superblock: int, tmp_path: Path) -> None:
     size = {"memb_size": 4096} if driver == "family" else {}
-    h5py.File(tmp_path / ("part%d.h5" if size else "part"), "w", driver=driver, **size).close()
+    name = tmp_path / ("part%d.h5" if size else "part")
+    h5py.File(name, "w", driver=driver, libver=libver, **size).close()
     path = tmp_path / ("part0.h5" if size else "part-m.h5")
+    assert path.read_bytes()[8] == superblock  # the newest one has its driver's information in an extension
     records = directly(path)
     assert (records[-1]["status"], records[1]["code"]) == ("failed", "unsupported")
     assert f"an HDF5 {'family' if size else 'multi'} file" in records[-1]["reason"]

@@ -11,18 +11,21 @@ import pytest
 from memx.engine.options import StreamOptions
 from memx.engine.reading.librarian import Librarian
 from memx.engine.reading.streaming import Stream
-from memx.errors import UnsupportedSource
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.base import ReadOptions
-from memx.formats.hdf5 import datatypes, objects
+from memx.formats.hdf5 import datatypes, filters, groups, objects
 from memx.formats.hdf5.checksums import lookup3
 from memx.formats.hdf5.datatypes import Parser
 from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.layouts import CHUNKED, Layout
 from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.unknown import links_from_library
 from memx.records import Record
 from tests.contract import assert_contract
 from tests.oracles.hdf5 import disagreements
 from tests.samples import hdf5 as samples
+from tests.samples import netcdf as netcdf_samples
 
 
 def read(path: Path, **options: Any) -> list[Record]:
@@ -99,11 +102,127 @@ def test_an_object_of_an_unknown_header_is_asked_of_the_library(
 
     monkeypatch.setattr(objects, "read_header", read_less)
     records = read(path)
-    assert told(records) == {name: record for name, record in before.items() if name != "/a/inside"}
-    assert [record["message"] for record in records if record["type"] == "error"] == [
-        "the list of members of /a cannot be read: object header version 9 is not known"
-    ]
+    assert told(records) == before
+    assert records[-1]["status"] == "complete"
     assert records[-1]["metrics"]["asked_library"] == {"object header version 9": 2}
+    hidden |= {before["/"]["address"]}
+    records = read(path)
+    assert told(records) == before
+    assert records[-1]["metrics"]["asked_library"] == {"object header version 9": 3}
+
+
+def test_members_of_a_heap_of_unknown_filters_are_asked_of_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = samples.build_filtered_heap(tmp_path)
+    before = read(path)
+    monkeypatch.setattr(filters, "_DEFLATE", -1)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    assert records[1:-1] == before[1:-1]
+    assert records[-1]["metrics"]["asked_library"] == {"the filter deflate of a heap": 2}
+
+
+@pytest.mark.parametrize("order", ["", "tracked"])
+def test_members_are_asked_for_from_the_unknown_one_on(
+    order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w", libver="latest", track_order=bool(order)) as file:
+        for index in range(9000):  # more than are sorted, and than a page of answers has
+            file[f"link {index}"] = h5py.SoftLink(f"/{index}")
+        file["external"], file["hard"] = h5py.ExternalLink("other.h5", "/inside"), file["/"]
+    before = read(path)
+    unknown = before[4500]["path"][1:].encode()
+    parse = groups.parse_link
+
+    def parse_less(space: AddressSpace, body: bytes) -> groups.Link:
+        link = parse(space, body)
+        if link.name == unknown:
+            raise UnsupportedSource("a link message of version 9 is not known")
+        return link
+
+    monkeypatch.setattr(groups, "parse_link", parse_less)
+    records = read(path)
+    assert records[1:-1] == before[1:-1]
+    assert records[-1]["metrics"]["asked_library"] == {"a link message of version 9": 1}
+
+
+def test_what_the_library_does_not_know_either(tmp_path: Path) -> None:
+    path = samples.build_filtered_heap(tmp_path)
+    data, before = bytearray(path.read_bytes()), told(read(path))
+    for signature, name in ((b"FRHP", "a fractal heap of version 9"), (b"BTHD", "a B-tree header of version 9")):
+        at = data.index(signature, data.index(b"many")) + 4
+        changed = data.copy()
+        changed[at] = 9
+        path.write_bytes(changed)
+        records = read(path)
+        (error,) = (record for record in records if record["type"] == "error")
+        assert (error["code"], name in error["message"]) == ("unsupported", True)
+        assert told(records) == {key: record for key, record in before.items() if not key.startswith("/few/")}
+        ((construct, count),) = records[-1]["metrics"]["asked_library"].items()
+        assert (construct.startswith(name), count) == (True, 1)
+
+
+def test_a_library_that_stops_in_the_midst() -> None:
+    def ask(_library: str, construct: str, question: dict[str, Any]) -> list[Record]:
+        asked.append((construct, question["members"]))
+        links = [[b"a".hex(), 0, 96, ""], [b"b".hex(), 1, 0, b"/a".hex()]]
+        return [{"type": "members", "links": links, "count": 5}] if not question["members"] else []
+
+    asked: list[tuple[str, int]] = []
+    error = UnsupportedSource("a link message of version 9 is not known")
+    options = ReadOptions(ask_library=ask)
+    links = links_from_library(options, error, "/", 48)
+    assert links is not None
+    assert [next(links), next(links)] == [groups.Link(b"a", 0, 96, b"", 0), groups.Link(b"b", 1, 0, b"/a", 0)]
+    with pytest.raises(CorruptFile, match="after 2 links"):
+        next(links)
+    assert asked == [("a link message of version 9", 0), ("", 2)]
+    assert links_from_library(options, groups.UnknownLinks(error, 7), "/", 48) is None
+    assert links_from_library(options, CorruptFile("it is broken"), "/", 48) is None
+    assert links_from_library(ReadOptions(), error, "/", 48) is None
+
+
+def test_members_of_a_netcdf_group_are_asked_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "groups.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.createDimension("x", 3)
+        for index in range(20):  # more than a header holds
+            file.createVariable(f"v{index}", "f4", ("x",)).units = "K"
+        file.createGroup("inner").createVariable("w", "f4", ("x",))
+    before = read(path)
+    place = FractalHeap.place
+
+    def place_less(self: FractalHeap, heap_id: bytes) -> Any:
+        raise UnsupportedSource("the filter szip of a heap is not known")
+
+    monkeypatch.setattr(FractalHeap, "place", place_less)
+    records = read(path)
+    assert records[1:-1] == before[1:-1]
+    assert records[-1]["metrics"]["asked_library"] == {"the filter szip of a heap": 1}
+    monkeypatch.setattr(FractalHeap, "place", place)
+
+
+def test_netcdf_attributes_and_types_are_asked_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = netcdf_samples.build_netcdf4(tmp_path)
+    with netCDF4.Dataset(path, "a") as file:
+        file["x"].pair, file["x"].zero, file["x"].after = np.zeros(1, file.cmptypes["pair"].dtype), "a\0b", np.arange(1)
+    before = read(path)
+    assert told(before)["/x"]["attributes"].keys() == {"pair", "zero", "after"}
+    assert told(before)["/names"].pop("fillvalue") == ""  # which h5py cannot give
+    for kind in (datatypes.ENUM, datatypes.COMPOUND, datatypes.VLEN, datatypes.FIXED):
+        with monkeypatch.context() as patch:
+
+            def parse_less(self: Parser, *arguments: Any, kind: int = kind) -> Any:
+                raise UnsupportedSource(f"datatype class {kind}, version 9 is not known")
+
+            patch.setitem(datatypes._PARSERS, kind, parse_less)
+            records = read(path)
+        assert records[-1]["metrics"]["asked_library"].keys() == {f"datatype class {kind}, version 9"}
+        assert [record for record in records if record["type"] == "error"] == []
+        told(records)["/names"].pop("fillvalue", None)
+        assert records[1:-1] == before[1:-1]
 
 
 def test_a_netcdf_variable_is_asked_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """HDF5 files of every construct, in the oldest and the newest form of the format."""
 
 import ctypes
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -208,17 +209,26 @@ def _library() -> ctypes.CDLL:
     return ctypes.CDLL(str(next(Path(h5py.__file__).parents[1].glob("h5py.libs/libhdf5-*"))))
 
 
-def build_widths(folder: Path, offsets: int, lengths: int) -> Path:
-    """Addresses and lengths of so many bytes."""
-    path = folder / f"widths_{offsets}_{lengths}.h5"
-    how = h5p.create(h5p.FILE_CREATE)
+def build_widths(folder: Path, offsets: int, lengths: int, libver: str = "earliest") -> Path:
+    """Addresses and lengths of so many bytes; the latest has a superblock extension, for its space comes in pages."""
+    path = folder / f"widths_{offsets}_{lengths}_{libver}.h5"
+    how, access = h5p.create(h5p.FILE_CREATE), h5p.create(h5p.FILE_ACCESS)
     how.set_sizes(offsets, lengths)
-    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how)) as file:
+    if libver == "latest":
+        how.set_file_space_strategy(h5f.FSPACE_STRATEGY_PAGE, True, 1)
+    bound = {"earliest": h5f.LIBVER_EARLIEST, "latest": h5f.LIBVER_LATEST}[libver]
+    access.set_libver_bounds(bound, h5f.LIBVER_LATEST)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how, access)) as file:
         file["plain"] = np.arange(10)
         file.create_dataset("chunked", data=np.arange(100), chunks=(10,), compression="gzip")
         file["plain"].attrs["text"], file["plain"].attrs["to"] = "in the global heap", file["chunked"].ref
         file["plain"].attrs["texts"] = ["of", "any", "length", ""]
         file["group/soft"] = h5py.SoftLink("/plain")
+        file.create_dataset("external", (4,), "<i4", external=[("elsewhere.raw", 8, 16)])
+        file.create_dataset("fixed", data=np.arange(100), chunks=(10,))
+        file.create_dataset("single", data=np.arange(10), chunks=(10,), compression="gzip")
+        for index in range(20 if lengths > 2 else 3):  # where libhdf5 itself cannot read its fractal heaps
+            file[f"group/{index}"], file["plain"].attrs[f"more {index}"] = h5py.SoftLink("/"), index
     return path
 
 
@@ -243,6 +253,37 @@ def build_shared_messages(folder: Path, listed: int) -> Path:
             for more in range(index % 2 * 12):  # in a heap of their own
                 data.attrs[f"more {more}"] = np.arange(12)
     return path
+
+
+def build_cache_image(folder: Path) -> Path:
+    """A file whose writer left its structures in an image of its cache, not where their addresses say."""
+    library, path = _library(), folder / "cache_image.h5"
+    library.H5Pset_mdc_image_config.argtypes = [ctypes.c_int64, ctypes.c_void_p]
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+    # H5AC_cache_image_config_t: its version, whether an image is made, with the cache's size, how long entries stay
+    assert library.H5Pset_mdc_image_config(access.id, struct.pack("=i??2xi", 1, True, False, -1)) >= 0
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, None, access)) as file:
+        file["a"], file["group/b"] = np.arange(5), 1
+        file.attrs["x"] = 5
+    return path
+
+
+def build_unclosed(folder: Path, libver: str) -> Path:
+    """A file as its writer has it open: the newest ones say so in their superblock."""
+    path, copy = folder / "open.h5", folder / f"unclosed_{libver}.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file["a"] = np.arange(5)
+        grows = file.create_dataset("grows", (0,), "<i4", maxshape=(None,), chunks=(10,))
+        file["group/b"] = 1
+        file.flush()
+        if libver == "latest":
+            file.swmr_mode = True
+            grows.resize((100,))
+            grows[:] = 1
+            grows.flush()
+        copy.write_bytes(path.read_bytes())
+    return copy
 
 
 def build_vax(folder: Path, version: int) -> Path:

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
-from memx.errors import CorruptFile, MemxError
+from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.datatypes import Datatype, elements, nested
@@ -112,8 +112,14 @@ class AttributeReader:
     def some(self, header: ObjectHeader, names: frozenset[str]) -> dict[str, Any]:
         """The values of the attributes of an object that are called as one of `names`; of others nothing is read."""
         found = {}
-        for _, body, _ in self._bodies(header):
-            label, datatype, shape, at = self._head(body)
+        for entry in self._bodies(header):
+            body = entry[1]
+            try:
+                label, datatype, shape, at = self._head(body)
+            except UnsupportedSource:
+                if text(_name(entry)) in names:
+                    raise
+                continue
             if label in names:
                 found[label] = self.value(datatype, shape, body, at)
         return found

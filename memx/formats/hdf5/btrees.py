@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.space import AddressSpace
 
 _DEEPEST = 64
+_RECORD_TYPE_MOST = 11
+"""The greatest type of records (III.A.2) that the specification has."""
 
 
 def walk_v1(space: AddressSpace, root: int, kind: int, key_size: int) -> Iterator[tuple[bytes, int]]:
@@ -37,11 +39,15 @@ def walk_v1(space: AddressSpace, root: int, kind: int, key_size: int) -> Iterato
 def walk_v2(space: AddressSpace, header: int, kinds: tuple[int, ...]) -> Iterator[bytes]:
     """Each record of the version 2 tree whose header lies at `header`, in order, as its bytes.
 
-    `kinds` are the record types (III.A.2) that may be there.
+    `kinds` are the record types (III.A.2) that may be there. Raises CorruptFile, or UnsupportedSource for a version or
+    a type of records that memx does not know.
     """
     width = space.offset_size
     data = space.read(header, 16 + width + 2 + space.length_size)
-    if data[:4] != b"BTHD" or data[4] != 0 or data[5] not in kinds:
+    if data[:4] == b"BTHD" and (data[4] != 0 or data[5] > _RECORD_TYPE_MOST):
+        what = f"a B-tree header of version {data[4]}, record type {data[5]}"
+        raise UnsupportedSource(f"{what} is not known", offset=space.base + header)
+    if data[:4] != b"BTHD" or data[5] not in kinds:
         raise CorruptFile("there is no B-tree header where one is said to be", offset=space.base + header)
     node_size = int.from_bytes(data[6:10], "little")
     record_size, depth = data[10] | data[11] << 8, data[12] | data[13] << 8

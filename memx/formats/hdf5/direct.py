@@ -11,7 +11,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked_for_attributes, settled
+from memx.formats.hdf5.unknown import asked_for_attributes, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -71,11 +71,13 @@ class HDF5StreamReader(StreamReader):
         self._seen[root] = "/"
         if not self._file.superblock.sound:
             yield fault(CorruptFile.code, "the superblock contradicts its checksum", self._file.space.base)
-        yield from self._group("/", self._file.header(root))
+        yield from self._top(root)
         while self._levels:
             try:
                 link = next(self._levels[-1].links, None)
             except (MemxError, *FAULTS) as exc:
+                if self._asked_for_links(exc):
+                    continue
                 yield broken(f"the list of members of {self._here()}", exc)
                 link = None
             if link is None:
@@ -83,6 +85,44 @@ class HDF5StreamReader(StreamReader):
             else:
                 yield from self._member(link)
         raise_if_short(self._file)
+
+    def _top(self, root: int) -> Iterable[Record]:
+        """The records of the root group, without which there is nothing to read."""
+        try:
+            header = self._file.header(root)
+        except UnsupportedSource as exc:
+            told = self._settled(exc, "/", root)
+            if told[0]["type"] == "error":
+                raise
+            return told
+        return self._group("/", header)
+
+    def _settled(self, error: Exception, path: str, address: int) -> list[Record]:
+        """The records of an object of whose header memx's reader says `error`; a group becomes the next level."""
+        told = settled(self._file, self.options, error, path, address)
+        if told[0]["type"] == "error":
+            return told
+        self._seen[address] = path
+        if told[0]["type"] == "group":
+            if len(self._levels) >= DEPTH_MOST:
+                return [_too_deep(path)]
+            links = links_from_library(self.options, error, path, address, counted=True)
+            if links is None:
+                return [*told, broken(f"the list of members of {path}", error)]
+            if name := path[len(self._above) :]:
+                self._path.append(name)
+                self._above = path + "/"
+            self._depths[address] = len(self._levels)
+            self._levels.append(_Level(address, links))
+        return told
+
+    def _asked_for_links(self, error: Exception) -> bool:
+        """Whether the library lists, from where it raised `error` on, the group at the end of the walk."""
+        address = self._levels[-1].address
+        links = links_from_library(self.options, error, self._here(), address)
+        if links is not None:
+            self._levels[-1] = _Level(address, links)
+        return links is not None
 
     def _leave(self) -> None:
         """Back to the group above."""
@@ -111,16 +151,11 @@ class HDF5StreamReader(StreamReader):
             if self._file.references(header) > 1:
                 self._seen[link.address] = path
         except (MemxError, *FAULTS) as exc:
-            told = settled(self._file, self.options, exc, path, link.address)
-            if told[0]["type"] == "group":
-                told.append(broken(f"the list of members of {path}", exc))
-            if told[0]["type"] != "error":
-                self._seen[link.address] = path
-            return told
+            return self._settled(exc, path, link.address)
         if kind != "group":
             return self._with_attributes(kind, path, header)
         if len(self._levels) >= DEPTH_MOST:
-            return [fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")]
+            return [_too_deep(path)]
         self._path.append(name)
         self._above = path + "/"
         return self._group(path, header)
@@ -162,6 +197,10 @@ class HDF5StreamReader(StreamReader):
         if self.options.chunks and record.get("chunks"):
             return chain((record, *faults), self._file.chunk_records(header, path))
         return [record, *faults]
+
+
+def _too_deep(path: str) -> Record:
+    return fault(OverLimit.code, f"groups nest more than {DEPTH_MOST} deep, at {path[:200]}")
 
 
 def in_blocks(records: Iterator[Record]) -> Iterator[Record | bytes]:

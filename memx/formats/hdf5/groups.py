@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
@@ -12,6 +12,7 @@ from memx.formats.hdf5.messages import GROUP_INFO, LINK_INFO, SYMBOL_TABLE
 from memx.formats.hdf5.space import AddressSpace
 
 HARD, SOFT, EXTERNAL = 0, 1, 64
+_CODES = {2: "H", 4: "I", 8: "Q"}
 _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
 
@@ -26,6 +27,14 @@ class Link(NamedTuple):
     created: int
 
 
+class UnknownLinks(UnsupportedSource):
+    """The list of a group goes on with what memx does not know, `given` links having been given."""
+
+    def __init__(self, error: UnsupportedSource, given: int) -> None:
+        super().__init__(error.message, offset=error.offset)
+        self.given = given
+
+
 def is_group(header: ObjectHeader) -> bool:
     """Whether an object is a group: it has a symbol table, or what a new group has."""
     return bool(header.links) or not header.first.keys().isdisjoint((SYMBOL_TABLE, LINK_INFO, GROUP_INFO))
@@ -35,7 +44,8 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
     """The links of the group `header`, in the order of their creation where the group tracks it, else by name.
 
     Of groups of more than `_SORTED_MOST` links those in a heap come in the order of its index: by creation,
-    or by a hash of the name. Raises CorruptFile.
+    or by a hash of the name. Raises CorruptFile, or UnsupportedSource for what memx does not know: UnknownLinks where
+    links were given before.
     """
     table = header.first.get(SYMBOL_TABLE)
     if table is not None:
@@ -58,7 +68,7 @@ def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
         held.append(link)
         if len(held) > _SORTED_MOST:
             yield from held
-            yield from links
+            yield from _counted(links, len(held))
             return
     if len({link.name for link in held}) < len(held):
         raise CorruptFile("two of its links have the same name")
@@ -66,13 +76,21 @@ def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
     yield from held
 
 
+def _counted(links: Iterator[Link], given: int) -> Iterator[Link]:
+    """`links`, before which `given` were given."""
+    try:
+        for link in links:
+            yield link
+            given += 1
+    except UnsupportedSource as exc:
+        raise UnknownLinks(exc, given) from exc
+
+
 def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator[Link]:
     """An old group: symbol table nodes (III.B) under a B-tree, names in a local heap; in the order of the names."""
     heap = LocalHeap(space, heap_address)
-    code = {2: "H", 4: "I", 8: "Q"}[space.offset_size]
-    entry = struct.Struct(
-        f"<{code}{code}I4xI12x"
-    )  # IV: name, header, kind and scratch space, whose first is a link's value
+    # III.C: name, header, kind and scratch space, whose first is a link's value; of the name libhdf5 writes a length
+    entry = struct.Struct(f"<{_CODES[space.length_size]}{_CODES[space.offset_size]}I4xI12x")
     previous = None
     for _, node in walk_v1(space, tree, 0, space.length_size):
         head = space.read(node, 8)
@@ -114,8 +132,10 @@ def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: i
 
 def parse_link(space: AddressSpace, body: bytes) -> Link:
     """A link message (IV.A.2.g)."""
-    if len(body) < 4 or body[0] != 1:
-        raise CorruptFile("a link message is of no known version")
+    if len(body) < 4:
+        raise CorruptFile("a link message ends in its midst")
+    if body[0] != 1:
+        raise UnsupportedSource(f"a link message of version {body[0]} is not known")
     flags, at, kind, created = body[1], 2, HARD, 0
     if flags & 8:
         kind, at = body[at], at + 1

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.filters import parse_filters, unfiltered
 from memx.formats.hdf5.space import AddressSpace
@@ -106,8 +106,10 @@ class FractalHeap:
         self._space = space
         o, n = space.offset_size, space.length_size
         data = space.read(address, 22 + 12 * n + 3 * o)
-        if data[:4] != b"FRHP" or data[4] != 0:
+        if data[:4] != b"FRHP":
             raise CorruptFile("there is no fractal heap where one is said to be", offset=space.base + address)
+        if data[4] != 0:
+            raise UnsupportedSource(f"a fractal heap of version {data[4]} is not known", offset=space.base + address)
         self._id_length = data[5] | data[6] << 8
         filters_length = data[7] | data[8] << 8
         most_managed = int.from_bytes(data[10:14], "little")

@@ -66,7 +66,7 @@ class HDF5File:
         self.values = Values(self.space)
         self.shared = Shared(self.space, self.superblock.extension)
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
-        _refuse_drivers(self)
+        _refuse(self)
 
     def header(self, address: int) -> ObjectHeader:
         """The header of an object."""
@@ -216,19 +216,28 @@ class HDF5File:
         return fields
 
 
-_DRIVER_INFO = 0x14
+_DRIVER_INFO, _CACHE_IMAGE = 0x14, 0x18
 _DRIVERS = {b"NCSAfami": "family", b"NCSAmult": "multi"}
 
 
-def _refuse_drivers(file: HDF5File) -> None:
-    """Raises UnsupportedSource for one of the files that a family or multi file is made of (II.B, IV.A.2.u)."""
+def _refuse(file: HDF5File) -> None:
+    """Raises UnsupportedSource for one of the files that a family or multi file is made of (II.B, IV.A.2.u).
+
+    With the offset where it stands, for a file whose structures its writer left in an image of its cache, a message
+    of libhdf5 1.10 that the specification leaves out: only the library puts them where their addresses say.
+    """
     block, space = file.superblock, file.space
     name = b""
     if block.driver_info is not None:
         name = space.read(block.driver_info, 16)[8:]
     elif block.extension is not None:
-        message = read_header(space, block.extension).first.get(_DRIVER_INFO)
+        extension = read_header(space, block.extension)
+        message = extension.first.get(_DRIVER_INFO)
         name = b"" if message is None else message[1][1:9]
+        image = extension.first.get(_CACHE_IMAGE)
+        at = space.end if image is None else space.address(image[1], 1)
+        if at + 4 <= space.end and space.read(at, 4) == b"MDCI":
+            raise UnsupportedSource("a metadata cache image is not known", offset=space.base + at)
     if name in _DRIVERS:
         kind = _DRIVERS[name]
         raise UnsupportedSource(f"this is one of the files of an HDF5 {kind} file, which memx does not put together")

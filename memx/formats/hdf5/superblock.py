@@ -68,14 +68,15 @@ def _old(source: Source, at: int, data: bytes) -> Superblock:
     space = _space(source, at, data, data[13:15])
     width = space.offset_size
     begin = 24 + (4 if data[8] == 1 else 0)
-    base, _free, end, driver, _name, root = (space.address(data, begin + n * width) for n in range(6))
-    if len(data) < begin + 6 * width:
+    base, _free, end, driver = (space.address(data, begin + n * width) for n in range(4))
+    root = begin + 4 * width + space.length_size  # behind the name, whose offset in a heap is written as a length
+    if len(data) < root + width:
         raise CorruptFile("the file ends inside the superblock", offset=at + len(data))
     return Superblock(
         version=data[8],
         space=space,
         end_of_file=_end(space, base, end),
-        root=root,
+        root=space.address(data, root),
         extension=None,
         driver_info=None if driver == space.undefined else driver,
         sound=True,

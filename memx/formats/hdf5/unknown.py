@@ -1,8 +1,12 @@
 """What memx does not know of an object is asked of the library; what is broken is not."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.base import ReadOptions
 from memx.formats.hdf5.checksums import header_is_broken
+from memx.formats.hdf5.groups import Link, UnknownLinks
 from memx.formats.hdf5.objects import HDF5File, broken
 from memx.records import Record
 
@@ -20,28 +24,70 @@ def settled(file: HDF5File, options: ReadOptions, error: Exception, path: str, a
 
 
 def from_library(
-    file: HDF5File, options: ReadOptions, error: UnsupportedSource, path: str, address: int
+    file: HDF5File, options: ReadOptions, error: UnsupportedSource, path: str, address: int, **more: bool
 ) -> list[Record]:
-    """The library's records of the object at `path`. Raises `error`, or CorruptFile where its header is broken."""
+    """The library's records of the object at `path`. Raises `error`, or CorruptFile where its header is broken.
+
+    `more` is what else to ask for; see `memx.formats.hdf5.library.reader`.
+    """
     if header_is_broken(file.space, address):
         where = file.space.base + address
         raise CorruptFile(f"its header contradicts its checksum: {error.message}", offset=where) from error
-    told = asked(options, error.message, path, address)
+    told = asked(options, error.message, {"path": path, "address": address, **more})
     if not told:
         raise error
     return told
 
 
-def asked_for_attributes(options: ReadOptions, faults: list[Record], path: str, address: int) -> list[Record]:
+def asked_for_attributes(
+    options: ReadOptions, faults: list[Record], path: str, address: int, **more: bool
+) -> list[Record]:
     """The library's records of an object of whose attributes memx has `faults`; none where none is of the unknown."""
     unknown = next((found["message"] for found in faults if found["code"] == UnsupportedSource.code), None)
-    return [] if unknown is None else asked(options, unknown.rpartition("cannot be read: ")[2], path, address)
+    if unknown is None:
+        return []
+    question = {"path": path, "address": address, **more}
+    return asked(options, unknown.rpartition("cannot be read: ")[2], question)
 
 
-def asked(options: ReadOptions, unknown: str, path: str, address: int) -> list[Record]:
-    """The library's records of the object at `path`, which has what `unknown` says; none where it has no answer."""
+def links_from_library(
+    options: ReadOptions, error: Exception, path: str, address: int, *, counted: bool = False
+) -> Iterator[Link] | None:
+    """The links of the group at `path` that memx's reader has not given before it met `error`.
+
+    None where the library has no answer, or is none to be asked. `counted`: the construct was counted before. The
+    iterator raises CorruptFile where the library stops before the end.
+    """
+    if not isinstance(error, UnsupportedSource):
+        return None
+    first = error.given if isinstance(error, UnknownLinks) else 0
+    page = _page(options, error, {"path": path, "address": address, "members": first}, counted=counted)
+    return None if page is None else _links(options, error, page, {"path": path, "address": address}, first)
+
+
+def _links(
+    options: ReadOptions, error: UnsupportedSource, page: Record | None, question: dict[str, Any], first: int
+) -> Iterator[Link]:
+    while page is not None and page["links"]:
+        for name, kind, address, value in page["links"]:
+            yield Link(bytes.fromhex(name), kind, address, bytes.fromhex(value), 0)
+        first += len(page["links"])
+        if first >= page["count"]:
+            return
+        page = _page(options, error, question | {"members": first}, counted=True)
+    if page is None or first < page["count"]:
+        raise CorruptFile(f"the library stops after {first} links: {error.message}")
+
+
+def _page(options: ReadOptions, error: UnsupportedSource, question: dict[str, Any], *, counted: bool) -> Record | None:
+    told = asked(options, error.message, question, counted=counted)
+    return told[0] if told else None
+
+
+def asked(options: ReadOptions, unknown: str, question: dict[str, Any], *, counted: bool = False) -> list[Record]:
+    """What the library answers about an object that has what `unknown` says; nothing where it has no answer."""
     if options.ask_library is None:
         return []
-    construct = unknown.removesuffix(" is not known")
-    told = options.ask_library(_LIBRARY, construct, {"path": path, "address": address})
+    construct = "" if counted else unknown.removesuffix(" is not known")
+    told = options.ask_library(_LIBRARY, construct, question)
     return told if told and told[0]["type"] != "error" else []

@@ -9,10 +9,13 @@ Specification; for what that leaves open, as netCDF-C 4.10 does.)
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from memx.errors import MemxError
+from memx.errors import MemxError, UnsupportedSource
+from memx.formats.base import ReadOptions
 from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
 from memx.formats.hdf5.objects import FAULTS, HDF5File
+from memx.formats.hdf5.unknown import asked
 from memx.formats.netcdf.tree import Event
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
@@ -109,8 +112,9 @@ class Dimensions:
     What the first found out of a dataset is held for the second, up to a bound.
     """
 
-    def __init__(self, file: HDF5File) -> None:
+    def __init__(self, file: HDF5File, options: ReadOptions) -> None:
         self._file = file
+        self._options = options
         self._reader = AttributeReader(file.values, file.shared, _MARK_BYTES_MOST)
         self._scopes: dict[str, Scope] = {}
         self._by_address: dict[int, Dimension] = {}
@@ -145,14 +149,26 @@ class Dimensions:
         return [] if scope is None else sorted(scope.dimensions, key=lambda dimension: dimension.number)
 
     def marks(self, event: Event) -> Marks:
-        """What netCDF hides in a dataset. Raises FormatError."""
+        """What netCDF hides in a dataset. Raises FormatError, or UnsupportedSource where the library is no help."""
         assert event.header is not None
         found = self._marks.get(event.header.address)
         if found is None:
-            found = marks_of(self._reader.some(event.header, _MARKS))
+            found = marks_of(self._hidden(event, event.header))
             if len(self._marks) < _HELD_MOST:
                 found = self._marks[event.header.address] = self._alike.setdefault(found, found)
         return found
+
+    def _hidden(self, event: Event, header: ObjectHeader) -> dict[str, Any]:
+        """The attributes that are marks, or all that the library has where one is of a kind that memx does not know."""
+        try:
+            return self._reader.some(header, _MARKS)
+        except UnsupportedSource as exc:
+            question = {"path": event.path, "address": header.address}
+            told = asked(self._options, exc.message, question, counted=True)  # it is when the attributes are read
+            if not told:
+                raise
+            attributes: dict[str, Any] = told[0]["attributes"]
+            return attributes
 
     def shape(self, event: Event, marks: Marks) -> Shape:
         """The dimensions of a dataset and their lengths; worked out once for all that are alike. Raises FormatError."""

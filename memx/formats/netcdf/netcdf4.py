@@ -12,8 +12,9 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
 from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
 from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
-from memx.formats.hdf5.unknown import from_library
+from memx.formats.hdf5.unknown import asked_for_attributes, from_library
 from memx.formats.netcdf.dimensions import Dimensions
 from memx.formats.netcdf.tree import Event, Tree
 from memx.records import Record
@@ -49,10 +50,21 @@ class NetCDFAttributes(AttributeReader):
         """The value of an attribute."""
         if shape is None:
             return "" if datatype.is_string else []
-        value = super().value(datatype, shape, data, at, where)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        return value.replace("\0", "") if isinstance(value, str) else value
+        return _as_netcdf(super().value(datatype, shape, data, at, where))
+
+    def in_its_terms(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """What HDF5's library says of attributes; of those without a value it does not tell text from numbers."""
+        return {
+            name: [] if value is None else _as_netcdf(value)
+            for name, value in attributes.items()
+            if name not in self.hidden
+        }
+
+
+def _as_netcdf(value: Any) -> Any:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value.replace("\0", "") if isinstance(value, str) else value
 
 
 class NetCDF4StreamReader(StreamReader):
@@ -70,7 +82,7 @@ class NetCDF4StreamReader(StreamReader):
         self._file = file = open_file(self)
         self._attributes = NetCDFAttributes(file.values, file.shared, self.options.max_value_bytes)
         self._types: dict[int, str] = {}
-        self._dimensions = Dimensions(file)
+        self._dimensions = Dimensions(file, self.options)
         try:
             strict = b"_nc3_strict" in self._attributes.names(file.header(file.root))
         except FAULTS as exc:
@@ -88,11 +100,11 @@ class NetCDF4StreamReader(StreamReader):
         return in_blocks(self.records())
 
     def _walk(self) -> Iterator[Record]:
-        tree = Tree(self._file)
+        tree = Tree(self._file, self.options)
         for event in tree.walk():
             if event.kind == "enter":
                 assert event.header is not None
-                yield from self._described({"type": "group", "path": event.path}, event.header)
+                yield from self._described({"type": "group", "path": event.path}, event.path, event.header)
                 if event.path == "/":
                     self._learn(tree)
                 for dimension in self._dimensions.of_group(event.path):
@@ -109,7 +121,7 @@ class NetCDF4StreamReader(StreamReader):
         raise_if_short(self._file)
 
     def _learn(self, tree: Tree) -> None:
-        for event in tree.walk():
+        for event in tree.walk(again=True):
             self._dimensions.learn(event)
             if event.kind == "type":
                 self._types[event.address] = event.path
@@ -124,7 +136,7 @@ class NetCDF4StreamReader(StreamReader):
             yield broken(f"the object {event.path}", exc)
             return
         if record is not None:
-            yield from self._described(record, event.header)
+            yield from self._described(record, event.path, event.header)
             if self.options.chunks and record.get("chunks"):
                 yield from self._file.chunk_records(event.header, record["path"])
 
@@ -152,13 +164,16 @@ class NetCDF4StreamReader(StreamReader):
             return self._file.dataset_fields(header, self._attributes)
         except UnsupportedSource as exc:
             told = from_library(self._file, self.options, exc, event.path, header.address)[0]
+            if told["type"] != "dataset":
+                raise
             return {key: value for key, value in told.items() if key not in ("type", "path", "attributes", "address")}
 
     def _user_type(self, header: ObjectHeader) -> dict[str, Any]:
         try:
             datatype, committed = self._file.datatype(header)
         except UnsupportedSource:
-            return {}
+            committed = self._file.shared.committed(header.first[DATATYPE])
+            return {"user_type": self._types[committed]} if committed in self._types else {}
         return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
 
     def _type(self, event: Event, header: ObjectHeader) -> Record:
@@ -167,7 +182,14 @@ class NetCDF4StreamReader(StreamReader):
         `kind` is `enum`, `compound`, `vlen` or `opaque` (else `atomic`). `members` are the names and values of an
         enumeration, or the name, dtype, shape and offset of each field of a compound.
         """
-        datatype, _ = self._file.datatype(header)
+        try:
+            datatype, _ = self._file.datatype(header)
+        except UnsupportedSource as exc:
+            told = from_library(self._file, self.options, exc, event.path, header.address, parts=True)[0]
+            if told["type"] != "datatype":
+                raise
+            parts: Record = told["parts"]
+            return {"type": "type", "path": event.path} | parts
         kind = "atomic" if datatype.is_string else _KINDS.get(datatype.kind, "atomic")
         record: Record = {
             "type": "type",
@@ -184,8 +206,13 @@ class NetCDF4StreamReader(StreamReader):
             record["members"] = [_member(*member) for member in datatype.members]
         return record
 
-    def _described(self, record: Record, header: ObjectHeader) -> Iterator[Record]:
+    def _described(self, record: Record, path: str, header: ObjectHeader) -> Iterator[Record]:
+        """`record`, of the object at `path`, with its attributes, then an `error` for each that cannot be read."""
         attributes, faults = self._attributes.fields(header, record["path"])
+        if faults and (told := asked_for_attributes(self.options, faults, path, header.address, by_creation=True)):
+            attributes = {key: value for key, value in told[0].items() if key.startswith("attribute")}
+            attributes["attributes"] = self._attributes.in_its_terms(attributes["attributes"])
+            faults = [each for each in told if each["type"] == "error"]
         yield record | attributes
         yield from faults
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from memx.errors import CorruptFile, MemxError, OverLimit
-from memx.formats.base import fault
+from memx.formats.base import ReadOptions, fault
 
 # netCDF-4 is HDF5 by definition: the one import between formats
 from memx.formats.hdf5.direct import DEPTH_MOST
 from memx.formats.hdf5.groups import HARD, SOFT, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, broken, link_record
+from memx.formats.hdf5.unknown import links_from_library
 from memx.records import Record, text
 
 _STEPS_MOST = 64
@@ -43,16 +44,21 @@ class _Level:
 
 
 class Tree:
-    """Walks an open file; as often as asked, each time the same way."""
+    """Walks an open file; as often as asked, each time the same way.
 
-    def __init__(self, file: HDF5File) -> None:
+    Groups that memx's reader cannot list are listed by the library, each time they are met, and counted once.
+    """
+
+    def __init__(self, file: HDF5File, options: ReadOptions) -> None:
         self._file = file
+        self._options = options
         self._objects_most = file.space.end // OBJECT_LEAST
 
-    def walk(self) -> Iterator[Event]:
+    def walk(self, *, again: bool = False) -> Iterator[Event]:
         """Every group from the root on, with its datasets and types before the groups within it.
 
-        Raises CorruptFile where the root cannot be read or where the links lead on without end.
+        `again`: they were counted in a walk before. Raises CorruptFile where the root cannot be read or where the links
+        lead on without end.
         """
         levels = [_Level(self._file.header(self._file.root), "/")]
         above = {self._file.root}
@@ -62,11 +68,11 @@ class Tree:
             if level.children is None:
                 yield Event("enter", level.path, header=level.header)
                 groups = 0
-                for event in self._members(level):
+                for event in self._members(level, counted=again):
                     groups += event.kind == "enter"
                     if event.kind != "enter":
                         yield event
-                level.children = self._members(level) if groups else iter(())
+                level.children = self._members(level, counted=True) if groups else iter(())
             child = next((event for event in level.children if event.kind == "enter"), None)
             if child is None:
                 yield Event("leave", level.path)
@@ -84,12 +90,17 @@ class Tree:
                 assert child.header is not None
                 levels.append(_Level(child.header, child.path))
 
-    def _members(self, level: _Level) -> Iterator[Event]:
-        try:
-            for link in self._file.links(level.header):
-                yield self._member(level, link)
-        except (MemxError, *FAULTS) as exc:
-            yield Event("record", level.path, record=broken(f"the list of members of {level.path}", exc))
+    def _members(self, level: _Level, *, counted: bool) -> Iterator[Event]:
+        links: Iterator[Link] | None = self._file.links(level.header)
+        while links is not None:
+            try:
+                for link in links:
+                    yield self._member(level, link)
+                return
+            except (MemxError, *FAULTS) as exc:
+                links = links_from_library(self._options, exc, level.path, level.header.address, counted=counted)
+                if links is None:
+                    yield Event("record", level.path, record=broken(f"the list of members of {level.path}", exc))
 
     def _member(self, level: _Level, link: Link) -> Event:
         name = text(link.name)

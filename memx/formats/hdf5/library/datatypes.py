@@ -45,6 +45,34 @@ def describe(datatype: Any, depth: int = 0) -> dict[str, Any] | None:
         return None
 
 
+def parts(datatype: Any) -> dict[str, Any]:
+    """What a user-defined type is made of: its `kind`, `dtype` and `size`, its `base` and its `members`.
+
+    `kind` is `enum`, `compound`, `vlen`, `opaque`, or `atomic` for any other. Raises LIBRARY_ERRORS.
+    """
+    kind = _KINDS.get(datatype.get_class(), "atomic")
+    told: dict[str, Any] = {"kind": kind, "dtype": numpy_name(datatype), "size": datatype.get_size()}
+    if kind in ("enum", "vlen"):
+        told["base"] = numpy_name(datatype.get_super())
+    if kind == "enum":
+        told["members"] = _enum(datatype, 0)["members"]
+    elif kind == "compound":
+        told["members"] = [_part(datatype, index) for index in range(min(datatype.get_nmembers(), _MEMBERS_MOST))]
+    return told
+
+
+def _part(datatype: Any, index: int) -> dict[str, Any]:
+    member, shape = datatype.get_member_type(index), ()
+    while member.get_class() == h5t.ARRAY:
+        shape, member = shape + member.get_array_dims(), member.get_super()
+    return {
+        "name": text(datatype.get_member_name(index)),
+        "dtype": numpy_name(member),
+        "shape": list(shape),
+        "offset": datatype.get_member_offset(index),
+    }
+
+
 def deadly(datatype: Any, within: bool = False) -> bool:
     """Whether reading such values kills h5py: in sequences it takes the 12 bytes of a region reference for 8."""
     kind = datatype.get_class()
@@ -102,6 +130,7 @@ def _reference(datatype: Any, _depth: int) -> dict[str, Any]:
     return {"class": "reference", "kind": "object" if size == _OBJECT_SIZE else "region"}
 
 
+_KINDS = {h5t.ENUM: "enum", h5t.COMPOUND: "compound", h5t.VLEN: "vlen", h5t.OPAQUE: "opaque"}
 _OBJECT_SIZE = h5r.Reference().typesize
 _PADDING = {h5t.STR_NULLTERM: "null-terminated", h5t.STR_NULLPAD: "null-padded", h5t.STR_SPACEPAD: "space-padded"}
 _DESCRIBERS: dict[int, Any] = {

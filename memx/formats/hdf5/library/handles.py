@@ -70,8 +70,8 @@ def identity(thing: Any) -> tuple[int, int]:
     return info.objno[0], info.nlink
 
 
-def members(group: Any, batch: int = SORTED_MOST) -> Iterator[Link]:
-    """The links of `group`, at most `batch` held at once.
+def members(group: Any, batch: int = SORTED_MOST, first: int = 0) -> Iterator[Link]:
+    """The links of `group` from number `first` on, at most `batch` held at once.
 
     In the order of their creation where the group tracks it, else by name; beyond SORTED_MOST members in the
     order of the group's index: by creation, by name (old groups) or by a hash of the name. Raises LIBRARY_ERRORS.
@@ -80,7 +80,7 @@ def members(group: Any, batch: int = SORTED_MOST) -> Iterator[Link]:
     tracked = group.get_create_plist().get_link_creation_order() & h5p.CRT_ORDER_TRACKED
     index = h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME
     order = h5.ITER_INC if count <= SORTED_MOST else h5.ITER_NATIVE
-    at = 0
+    at = first
     found: list[Link] = []
 
     def collect(name: bytes, info: Any) -> bool | None:
@@ -113,6 +113,14 @@ def link_target(group: Any, name: bytes) -> tuple[str | None, str | None]:
     if isinstance(value, tuple):
         return text(value[1]), text(value[0])
     return text(value), None
+
+
+def link_value(group: Any, link: Link) -> bytes:
+    """What a link message holds for `link` (IV.A.2.g): nothing for a hard one, nor for one that is the user's own."""
+    if link.kind not in LINK_KINDS:
+        return b""
+    value = group.links.get_val(link.name)
+    return b"\0%s\0%s\0" % value if isinstance(value, tuple) else bytes(value)
 
 
 LINK_KINDS = {h5l.TYPE_SOFT: "soft", h5l.TYPE_EXTERNAL: "external"}

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from h5py import h5a, h5d, h5g, h5o
+from h5py import h5, h5a, h5d, h5g, h5o
 
 from memx.errors import CorruptFile, OverLimit
 from memx.formats.base import BelongsTo, StreamReader, fault
-from memx.formats.hdf5.library.datatypes import describe, numpy_name
+from memx.formats.hdf5.library.datatypes import describe, numpy_name, parts
 from memx.formats.hdf5.library.handles import (
     HARD,
     LIBRARY_ERRORS,
     LINK_KINDS,
+    SORTED_MOST,
     Link,
     broken,
     identity,
     link_target,
+    link_value,
     links_held,
     members,
     open_file,
@@ -32,6 +35,8 @@ DEPTH_MOST = 1000
 _OBJECT_LEAST = 16
 """No object header takes fewer bytes: so a file cannot hold more objects than this says."""
 _NETCDF_SUFFIXES = (".nc", ".nc4", ".cdf")
+_PAGE, _LINK_COST = 1 << 19, 48
+"""Bytes of JSON that a page of links may take, and those of a link beside its name and value."""
 _NETCDF_LOOKED_AT = 64
 """Members of the root group that are asked whether they are dimensions of netCDF."""
 
@@ -99,7 +104,11 @@ class HDF5StreamReader(StreamReader):
                 yield from self._member(link)
 
     def answer(self, question: dict[str, Any]) -> list[Record]:
-        """The record of the object at `path`, if its header lies at `address`, and errors of its attributes."""
+        """The record of the object at `path`, if its header lies at `address`, and errors of its attributes.
+
+        Of a group, where the number of one of its `members` is asked for: those from that one on. Attributes come in
+        the order of their creation where `by_creation` is asked for, what a datatype is made of where its `parts` are.
+        """
         path: str = question["path"]
         try:
             thing = open_object(self._file, path.encode("utf-8"))
@@ -108,12 +117,16 @@ class HDF5StreamReader(StreamReader):
             return []
         if address != question["address"]:
             return []
+        if "members" in question:
+            return _page(thing, question["members"]) if isinstance(thing, h5g.GroupID) else []
+        self._attributes.index = h5.INDEX_CRT_ORDER if question.get("by_creation") else h5.INDEX_NAME
         if isinstance(thing, h5g.GroupID):
             told = self._with_attributes({"type": "group", "path": path}, thing, lambda _group: {}, address)
         elif isinstance(thing, h5d.DatasetID):
             told = self._with_attributes({"type": "dataset", "path": path}, thing, self._dataset_fields, address)
         else:
-            told = self._with_attributes({"type": "datatype", "path": path}, thing, _datatype_fields, address)
+            fields = _datatype_parts if question.get("parts") else _datatype_fields
+            told = self._with_attributes({"type": "datatype", "path": path}, thing, fields, address)
         return list(told)
 
     def _leave(self) -> None:
@@ -201,6 +214,33 @@ def _datatype_fields(datatype: Any) -> dict[str, Any]:
     told = describe(datatype)
     name = {"dtype": numpy_name(datatype)}
     return name | {"datatype": told} if told else name
+
+
+def _datatype_parts(datatype: Any) -> dict[str, Any]:
+    return {"parts": parts(datatype)}
+
+
+def _page(group: Any, first: int) -> list[Record]:
+    """The links of an open group from number `first` on, some of many, for a reader that cannot list them.
+
+    Each is its name, its kind, the address of a hard link, and its value, in hexadecimal digits; `count` is how many
+    the group has. Fewer than there are, or none, where libhdf5 cannot go on.
+    """
+    links: list[Any] = []
+    room = _PAGE
+    try:
+        count = group.get_num_objs()
+        for link in islice(members(group, first=first), SORTED_MOST):
+            address = link.address if link.kind == HARD else 0
+            value = link_value(group, link)
+            links.append([link.name.hex(), link.kind, address, value.hex()])
+            room -= 2 * (len(link.name) + len(value)) + _LINK_COST
+            if room < 0:
+                break
+    except LIBRARY_ERRORS:
+        if not links:
+            return []
+    return [{"type": "members", "links": links, "count": count}]
 
 
 def named_link(parent: Any, link: Link, path: str) -> Record:
