@@ -1,35 +1,39 @@
-"""Bytes of no known format: entropy a chunk and one digest, in one pass through one buffer.
+"""Bytes of no known format: entropy a chunk and one digest, in one pass through two buffers.
 
-The digest must take the bytes in order, one after the other; counting them need not. So threads count the
-pieces of a block while the digest runs over it, and both leave the interpreter's lock alone meanwhile.
+The digest must take the bytes in order, and counting them takes about as long. So a thread counts a block while
+the digest runs over it, and goes on while the next is read; both leave the interpreter's lock alone meanwhile.
+Blocks are large, for the lock goes from one to the other at the end of each, and the pieces that are counted at
+once small: what becomes of them stays in the processor's cache.
 """
 
 import math
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Callable, Iterable, Iterator
+from operator import add
+from typing import TYPE_CHECKING
 
 from memx.formats.base import StreamReader
+from memx.formats.lane import Lane
 from memx.records import Record
 
 if TYPE_CHECKING:
     import hashlib
 
-BLOCK = 1 << 18
-"""The most that is read at once: what is hashed and counted then comes from the processor's cache."""
-PIECE = 1 << 16
-"""What is counted at once, by a thread, in memory four times as large: it stays in the processor's cache."""
+BLOCK = 1 << 20
+"""The most that is read at once."""
+PIECE = 1 << 17
+"""What is counted at once, in memory four times as large."""
+SHORT = 1 << 16
+"""Of fewer bytes each is counted by itself: a table of pairs costs more than it saves."""
 SMALL = 1 << 19
 """A source up to this size is counted before NumPy would be imported."""
 
 NUMPY_RESERVES = 40 << 20
 """Bytes that loading NumPy reserves for each thread of its OpenBLAS."""
 COUNTING_RESERVES = 32 << 20
-"""Bytes of the stacks of two threads, and of the copies of the pieces that they count."""
+"""Bytes of the stack of a thread, of the blocks, and of the copies of the pieces that are counted."""
 
 Counts = list[int]
 """How often each of the 256 bytes occurs."""
@@ -37,37 +41,35 @@ Counts = list[int]
 
 def entropy(counts: Iterable[int]) -> float:
     """Shannon's entropy in bits a byte, 0.0 to 8.0, of bytes that occur so often (Shannon 1948, section 6)."""
-    present = [count for count in counts if count]
-    total = sum(present)
-    return math.fsum(count / total * math.log2(total / count) for count in present)
+    counts = list(counts)
+    return math.fsum(map(_Terms(sum(counts)).__getitem__, counts))
 
 
-class ByteCounter(Protocol):
-    """Counts bytes until they are asked for."""
+class _Terms(dict[int, float]):
+    """What a byte adds to the entropy of `total` bytes, by how often it occurs: the same few numbers come again."""
 
-    def add(self, data: memoryview) -> None:
-        """Counts the bytes of `data`, at most `PIECE` of them."""
+    def __init__(self, total: int) -> None:
+        super().__init__({0: 0.0})
+        self.total = total
 
-    def take(self) -> Counts:
-        """The counts since they were taken last."""
+    def __missing__(self, count: int) -> float:
+        term = count / self.total * math.log2(self.total / count)
+        if len(self) < _MOST_TERMS:
+            self[count] = term
+        return term
 
 
-class SimpleCounter:
-    """Counts without a library."""
+_MOST_TERMS = 1 << 12
 
-    def __init__(self) -> None:
-        self._found: Counter[int] = Counter()
 
-    def add(self, data: memoryview) -> None:
-        self._found.update(data)
-
-    def take(self) -> Counts:
-        found, self._found = self._found, Counter()
-        return [found[byte] for byte in range(256)]
+def count_simply(data: memoryview) -> Counts:
+    """How often each byte occurs in `data`, without a library."""
+    found = Counter(data)
+    return [found[byte] for byte in range(256)]
 
 
 class PairCounter:
-    """Counts two bytes at a time, which takes half as long.
+    """Counts two bytes at a time, which takes half as long; called with data, less than 4 GiB.
 
     `np.add.at` wants indices of the machine's width; then it goes over them once, in a table that fits the
     processor's cache, while `np.bincount` looks for the largest first and makes a new table each time.
@@ -78,37 +80,30 @@ class PairCounter:
 
         self._indices = np.empty(PIECE // 2, np.intp)
         self._table = np.zeros(1 << 16, np.uint32)
-        self._held = 0
-        """Pairs in the table."""
-        self._counts = [0] * 256
+        """How often each pair occurred so far, modulo 2^32: it is never cleared."""
+        self._before = np.zeros(256, np.uint32)
+        """How often each byte occurred in the pairs before these data, modulo 2^32."""
 
-    def add(self, data: memoryview) -> None:
+    def __call__(self, data: memoryview) -> Counts:
+        """How often each byte occurs in `data`."""
         import numpy as np
 
-        pairs = len(data) // 2
-        if self._held + pairs >= 1 << 32:
-            self._fold()
-        self._held += pairs
-        np.copyto(self._indices[:pairs], np.frombuffer(data, np.uint16, pairs))
-        np.add.at(self._table, self._indices[:pairs], np.uint32(1))
+        if len(data) < SHORT:
+            each: Counts = np.bincount(np.frombuffer(data, np.uint8), minlength=256).tolist()
+            return each
+        pairs = np.frombuffer(data, np.uint16, len(data) // 2)
+        for at in range(0, len(pairs), len(self._indices)):
+            piece = pairs[at : at + len(self._indices)]
+            indices = self._indices[: len(piece)]
+            np.copyto(indices, piece)
+            np.add.at(self._table, indices, np.uint32(1))
+        table = self._table.reshape(256, 256)
+        after = table.sum(0, table.dtype) + table.sum(1, table.dtype)
+        counts: Counts = (after - self._before).tolist()
+        self._before = after
         if len(data) % 2:
-            self._counts[data[-1]] += 1
-
-    def take(self) -> Counts:
-        self._fold()
-        counts, self._counts = self._counts, [0] * 256
+            counts[data[-1]] += 1
         return counts
-
-    def _fold(self) -> None:
-        """Counts bytes where pairs were counted."""
-        import numpy as np
-
-        if self._held:
-            table = self._table.reshape(256, 256)
-            found = table.sum(0, table.dtype).astype(np.uint64) + table.sum(1, table.dtype)  # each sum fits 32 bits
-            self._counts = list(map(int.__add__, self._counts, found.tolist()))
-            self._table.fill(0)
-            self._held = 0
 
 
 def numpy_fits() -> bool:
@@ -130,72 +125,6 @@ def numpy_fits() -> bool:
     return all(limit == resource.RLIM_INFINITY or limit - used >= need for limit, used in soft)
 
 
-class _Counting:
-    """Counts the bytes of a block, in threads of its own while its caller is busy with the same block."""
-
-    def __init__(self, small: bool) -> None:
-        kind = SimpleCounter if small else PairCounter
-        self._mine: ByteCounter = kind()
-        self._counters: list[ByteCounter] = [self._mine]
-        self._tasks: SimpleQueue[memoryview | None] = SimpleQueue()
-        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._threads = []
-        for _ in range(_helpers(small)):
-            self._counters.append(kind())
-            self._threads.append(Thread(target=self._work, args=(self._counters[-1],), name="memx-count", daemon=True))
-
-    def begin(self, block: memoryview) -> int:
-        """Hands the pieces of `block` to the threads; how many there are. `finish` must follow."""
-        starts = range(0, len(block), PIECE)
-        for at in starts:
-            self._tasks.put(block[at : at + PIECE])
-        return len(starts)
-
-    def finish(self, pieces: int) -> None:
-        """Waits until all is counted; its caller's thread takes what the others left."""
-        try:
-            while (piece := self._tasks.get_nowait()) is not None:
-                self._count(piece, self._mine)
-        except Empty:
-            pass
-        for _ in range(pieces):
-            if (problem := self._done.get()) is not None:
-                raise problem
-
-    def take(self) -> Counts:
-        """The counts of all blocks since they were taken last."""
-        return list(map(sum, zip(*(counter.take() for counter in self._counters), strict=True)))
-
-    def _work(self, counter: ByteCounter) -> None:
-        while (piece := self._tasks.get()) is not None:
-            self._count(piece, counter)
-
-    def _count(self, piece: memoryview, counter: ByteCounter) -> None:
-        try:
-            counter.add(piece)
-        except BaseException as exc:  # memory, for one: the reading thread is told
-            self._done.put(exc)
-        else:
-            self._done.put(None)
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        for _thread in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads:
-            thread.join()
-
-
-def _helpers(small: bool) -> int:
-    """How many threads count: one counts half as fast as a digest in hardware runs, so more than two would idle."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if small else max(1, min(2, cores - 1))
-
-
 class BinaryStreamReader(StreamReader):
     """A `chunk` for every `chunk_length` bytes, then a `digest` of all.
 
@@ -206,37 +135,74 @@ class BinaryStreamReader(StreamReader):
     format = "binary"
 
     def records(self) -> Iterator[Record]:
-        source, length = self.source, self.options.chunk_length
-        small = (source.size is not None and source.size <= SMALL) or not numpy_fits()
-        digest = _sha256()
-        summary, whole = self.options.summary, [0] * 256
-        index = offset = 0
-        size = min(length, self.options.chunk_size, BLOCK)
-        with self.options.lend(size) as buffer, _Counting(small) as counting:
-            while counts := self._chunk(buffer, digest, counting):
-                got = sum(counts)
-                if summary:
-                    whole = list(map(int.__add__, whole, counts))
-                else:
-                    yield {"type": "chunk", "index": index, "offset": offset, "length": got, "entropy": entropy(counts)}
-                index += 1
-                offset += got
-                if got < length:
-                    break
+        length, summary = self.options.chunk_length, self.options.summary
+        digest, whole, terms = _sha256(), [0] * 256, _Terms(length)
+        offset = 0
+        for index, counts in enumerate(self._chunks(digest)):
+            got = sum(counts)
+            if summary:
+                whole = list(map(add, whole, counts))
+            else:
+                bits = math.fsum(map(terms.__getitem__, counts)) if got == length else entropy(counts)
+                yield {"type": "chunk", "index": index, "offset": offset, "length": got, "entropy": bits}
+            offset += got
         told = {"entropy": entropy(whole)} if summary else {}
         yield {"type": "digest", "sha256": digest.hexdigest(), "size": offset, **told}
 
-    def _chunk(self, buffer: memoryview, digest: "hashlib._Hash", counting: _Counting) -> Counts | None:
-        """The counts of the next chunk, which goes through `digest` as well; None at the end."""
-        left = self.options.chunk_length
-        now = self.options.current_chunk_size
-        while left > 0 and (got := self.source.readinto(buffer[: min(left, now() if now else len(buffer))])):
-            block = buffer[:got]
-            pieces = counting.begin(block)
-            digest.update(block)
-            counting.finish(pieces)
-            left -= got
-        return counting.take() if left < self.options.chunk_length else None
+    def _chunks(self, digest: "hashlib._Hash") -> Iterator[Counts]:
+        """The counts of each chunk; all goes through `digest` as well."""
+        length = self.options.chunk_length
+        have, filled = [0] * 256, 0
+        for counts in self._counted(digest):
+            have = list(map(add, have, counts)) if filled else counts
+            filled = sum(have)
+            if filled == length:
+                yield have
+                filled = 0
+        if filled:
+            yield have
+
+    def _counted(self, digest: "hashlib._Hash") -> Iterator[Counts]:
+        """The counts of chunks, or of parts of one."""
+        source, length = self.source, self.options.chunk_length
+        small = (source.size is not None and source.size <= SMALL) or not numpy_fits()
+        count: Callable[[memoryview], Counts] = count_simply if small else PairCounter()
+
+        def counted(block: memoryview) -> list[Counts]:
+            return [count(block[at : at + length]) for at in range(0, len(block), length)]
+
+        if small:  # Python's own counting keeps the interpreter's lock: a thread would not help
+            for block in self._blocks():
+                digest.update(block)
+                yield from counted(block)
+            return
+        ahead = 2 if source.seekable else 1  # whoever fills a pipe may take long to the next block
+        with Lane(counted) as lane:
+            for block in self._blocks():
+                lane.put(block)
+                digest.update(block)
+                if lane.waiting == ahead:
+                    yield from lane.take()
+            while lane.waiting:
+                yield from lane.take()
+
+    def _blocks(self) -> Iterator[memoryview]:
+        """The bytes, in blocks of whole chunks or of a part of one; each stands until the next but one is read."""
+        source, options, length = self.source, self.options, self.options.chunk_length
+        size = min(options.chunk_size, BLOCK if source.seekable else min(length, BLOCK))
+        left = length  # bytes to come of the chunk that is read
+        with options.lend(size) as one, options.lend(size) as other:
+            buffers = [one, other]
+            while True:
+                most = min(size, options.current_chunk_size()) if options.current_chunk_size else size
+                want = min(left, most) if left < length or most < length else most // length * length
+                got = source.readinto(buffers[0][:want])
+                if got:
+                    yield buffers[0][:got]
+                if got < want:
+                    return
+                left = (left - got) % length or length
+                buffers.reverse()
 
 
 def _sha256() -> "hashlib._Hash":

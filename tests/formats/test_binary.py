@@ -1,5 +1,6 @@
 import hashlib
 import io
+import itertools
 import math
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from memx.formats import binary
 from memx.formats.base import ReadOptions
-from memx.formats.binary import PIECE, BinaryStreamReader, ByteCounter, PairCounter, SimpleCounter, entropy
+from memx.formats.binary import PIECE, SHORT, BinaryStreamReader, PairCounter, count_simply, entropy
 from memx.records import Record
 from memx.sources import open_source
 from tests.oracles.binary import disagreements
@@ -67,31 +69,64 @@ def test_both_ways_of_counting_give_the_same_bytes(tmp_path: Path, monkeypatch: 
     assert read(path) == with_numpy
 
 
-@pytest.mark.parametrize("counter", [SimpleCounter(), PairCounter()])
 @given(st.lists(st.binary(max_size=3000), max_size=4))
-def test_counts_are_right(counter: ByteCounter, parts: list[bytes]) -> None:
-    found = Counter(b"".join(parts))
-    for part in parts:
-        counter.add(memoryview(part))
-    assert counter.take() == [found[byte] for byte in range(256)]
-    assert counter.take() == [0] * 256
-
-
-@pytest.mark.parametrize("length", [PIECE - 1, PIECE])
-def test_the_largest_piece_is_counted(length: int) -> None:
-    data = bytes(range(251)) * (PIECE // 251 + 1)
+def test_counts_are_right(parts: list[bytes]) -> None:
     counter = PairCounter()
-    counter.add(memoryview(data)[:length])
-    assert counter.take() == [data[:length].count(byte) for byte in range(256)]
+    for part in parts:
+        found = Counter(part)
+        expected = [found[byte] for byte in range(256)]
+        assert counter(memoryview(part)) == count_simply(memoryview(part)) == expected
+
+
+@pytest.mark.parametrize("length", [SHORT - 1, SHORT, SHORT + 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2])
+def test_lengths_at_which_it_is_counted_otherwise(length: int) -> None:
+    data = (bytes(range(251)) * (length // 251 + 1))[:length]
+    counter = PairCounter()
+    for _ in range(2):
+        assert counter(memoryview(data)) == [data.count(byte) for byte in range(256)]
 
 
 def test_more_pairs_than_the_table_holds() -> None:
     counter = PairCounter()
-    counter.add(memoryview(b"ab" * 100))
-    counter._table[:] *= (1 << 32) // 100 - 1
-    counter._held = (1 << 32) - 100
-    counter.add(memoryview(b"ab" * 100))
-    assert counter.take()[ord("a")] == (1 << 32) // 100 * 100
+    data = b"ab" * SHORT
+    counter(memoryview(data))
+    counter._table[counter._table > 0] = (1 << 32) - 1
+    counter._before[[ord("a"), ord("b")]] = (1 << 32) - 1
+    assert counter(memoryview(data)) == [data.count(byte) for byte in range(256)]
+
+
+@pytest.mark.parametrize("chunk_length", [1000, 1 << 15, 100_000])
+@pytest.mark.parametrize("size", [1 << 20, 30_000, 999])
+def test_what_is_read_at_once_may_change(tmp_path: Path, chunk_length: int, size: int) -> None:
+    path = build(tmp_path)
+    sizes = itertools.cycle((size, 1 << 20, 7))
+    options = ReadOptions(chunk_length=chunk_length, current_chunk_size=lambda: next(sizes))
+    with open_source(path) as source, BinaryStreamReader(source, options) as reader:
+        assert list(reader) == read(path, chunk_length=chunk_length)
+
+
+def test_a_chunk_of_a_pipe_is_told_before_more_is_read() -> None:
+    data = bytes(range(256)) * 64
+
+    class Pipe(io.RawIOBase):
+        given = 0
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            taken = min(len(buffer), len(data), (1 << 20) - self.given)
+            buffer[:taken] = data[:taken]
+            self.given += taken
+            return taken
+
+    pipe = Pipe()
+    with open_source(pipe) as source:
+        assert not source.seekable
+        records = iter(BinaryStreamReader(source, ReadOptions(chunk_length=1 << 18)))
+        assert next(records)["entropy"] == 8.0
+        assert pipe.given <= 3 << 17
+        records.close()  # type: ignore[attr-defined] # a generator, by its yield
 
 
 @given(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=256).filter(any))
@@ -123,7 +158,7 @@ def test_what_goes_wrong_in_a_counting_thread_is_raised(tmp_path: Path, monkeypa
     def fails(_self: PairCounter, _data: memoryview) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(PairCounter, "add", fails)
+    monkeypatch.setattr(PairCounter, "__call__", fails)
     with pytest.raises(MemoryError):
         read(build(tmp_path))
 
