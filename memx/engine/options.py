@@ -1,8 +1,7 @@
 """What the caller may say of a reading: one object from the command line down to a worker."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.engine.memory.strategy import ExtractionStrategy
 
@@ -13,8 +12,7 @@ DEBUG = "MEMX_DEBUG"
 """Where this variable is set, an unforeseen error is raised with its traceback."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
+class StreamOptions(NamedTuple):
     """What the caller of `stream` may say. Sizes in bytes, frames in samples; None is: as memx sees fit."""
 
     format: str | None = None

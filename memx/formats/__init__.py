@@ -3,9 +3,8 @@
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from memx.errors import UsageError
 from memx.formats import signatures
@@ -19,8 +18,7 @@ HEAD = 4096
 """How many first bytes detection looks at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A row of `FORMATS`: a format, or one of the ways in which a format is written."""
 
     key: str

@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from itertools import chain
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from memx.formats import Format, by_key
 from memx.records import Record, encode_all, sentence
@@ -17,8 +16,7 @@ def _fresh(size: int) -> AbstractContextManager[memoryview]:
     return memoryview(bytearray(size))
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(NamedTuple):
     """What a reader is told. Sizes are in bytes, frames in samples."""
 
     chunk_size: int = 1 << 20
@@ -186,7 +184,7 @@ def open_reader(
             reader.close()
             source, before, row = reader.source, row, by_key(direction.key)
             if row.name != before.name:
-                options = replace(options, format=row.name)
+                options = options._replace(format=row.name)
             if row.library is not None and not libraries:
                 raise
             handed_on(row)

@@ -9,7 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from memx.engine.analysis.prediction import PeakHistory
@@ -116,7 +116,7 @@ class Pool:
 
     def __init__(self, options: StreamOptions, jobs: int, budget: int) -> None:
         self._options = options
-        self._orders = Orders(replace(options, summary=True), documents=True, answers=True)
+        self._orders = Orders(options._replace(summary=True), documents=True, answers=True)
         self._budget = budget
         part = max(0, budget - resident() - OWN_GROWTH)
         self.jobs = max(1, min(jobs, part // LEAST))

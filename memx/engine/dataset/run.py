@@ -4,7 +4,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memx.engine.analysis.prediction import PeakHistory
@@ -168,7 +167,7 @@ class Run:
         if self._jobs is None and not options.needs_worker:
             return None
         if options.stall is None:
-            options = replace(options, stall=STALL)
+            options = options._replace(stall=STALL)
         budget = options.max_memory or resident() + available_memory()
         return Pool(options, self._jobs or 1, budget)
 

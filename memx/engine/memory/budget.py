@@ -9,15 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memx.engine.memory.cgroups import UNLIMITED, Cgroup, kilobytes, locate, read_file
 
 _RLIMITS = (("RLIMIT_DATA", b"Max data size", b"VmData:"), ("RLIMIT_AS", b"Max address space", b"VmSize:"))
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One bound on memory: `limit` and `used` in bytes, and where it is written."""
 
     source: str
@@ -42,8 +41,7 @@ class Limit:
         return min(100.0, 100.0 * self.used / self.limit) if self.limit > 0 else 100.0
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """All limits at one moment, and the one that leaves least."""
 
     limits: tuple[Limit, ...]

@@ -3,9 +3,8 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from memx.engine.memory.budget import available_memory
 from memx.errors import OverMemory, UsageError
@@ -38,8 +37,7 @@ class Buffer(bytearray):
                 self._ledger.in_use -= 1
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStats:
+class PoolStats(NamedTuple):
     """What a pool did so far, and what it holds now."""
 
     allocations: int
@@ -104,7 +102,7 @@ class MemoryResourcePool:
 
     def get_stats(self) -> dict[str, int]:
         """The statistics as JSON has them."""
-        return asdict(self.stats)
+        return self.stats._asdict()
 
     def allocate_buffer(self) -> Buffer:
         """A buffer of `buffer_size` bytes: one that was given back, else a new one.

@@ -6,7 +6,7 @@ admin-guide/cgroup-v1/memory.rst of the kernel.
 
 import os
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 UNLIMITED = 1 << 62
 """A limit of so many bytes or more is none: version 1 writes the largest multiple of a page."""
@@ -19,8 +19,7 @@ _KILLS_FILE = {"cgroup-v1": "memory.oom_control", _V2: "memory.events"}
 _USAGE_FILE = {"cgroup-v1": "memory.usage_in_bytes", _V2: "memory.current"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroup:
+class Cgroup(NamedTuple):
     """One folder of a cgroup hierarchy that has the memory controller; `source` is its version."""
 
     source: str

@@ -1,7 +1,7 @@
 """How an extraction is run, chosen from what it needs and what there is: a pure function."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from memx.engine.memory.chunks import chunk_size_for
 from memx.units import format_size
@@ -17,8 +17,7 @@ class ExtractionStrategy(StrEnum):
     CONSERVATIVE = "conservative"
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyPlan:
+class StrategyPlan(NamedTuple):
     """How an extraction is run: what the strategy changes. Sizes in bytes."""
 
     strategy: ExtractionStrategy

@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -73,9 +72,9 @@ class Profile:
         """Of this process and its workers, over the whole run."""
         self.jobs = jobs
         self._paths = paths
-        self._options = replace(options or StreamOptions(), closely=True, rises=trace is not None, repeat=repeat)
+        self._options = (options or StreamOptions())._replace(closely=True, rises=trace is not None, repeat=repeat)
         if self._options.stall is None:
-            self._options = replace(self._options, stall=STALL)
+            self._options = self._options._replace(stall=STALL)
         self._extractors = extractors or (None,)
         self._memory_budget = self._options.max_memory or resident() + available_memory()
         self._budget = budget if budget is not None else self._options.max_memory
@@ -89,7 +88,7 @@ class Profile:
         self._stopping = False
         self._began_at = datetime.now(UTC)
         for name in extractors:
-            self._pool_for(replace(self._options, extractor=name)).close()
+            self._pool_for(self._options._replace(extractor=name)).close()
 
     @property
     def status(self) -> str:
@@ -116,7 +115,7 @@ class Profile:
         with Sampler(self.in_hand, PERIOD if self._trace is None else PERIOD / 4) as sampler:
             self.memory = sampler.total
             for extractor in self._extractors:
-                options = replace(self._options, extractor=extractor)
+                options = self._options._replace(extractor=extractor)
                 for done, record in self._read(self._tasks(), options, sampler):
                     self._note(done, record)
                     yield record
@@ -234,16 +233,16 @@ class Profile:
 
     def _look_again(self, sampler: Sampler) -> None:
         for group in list(self.groups.values()):
-            options = replace(self._options, extractor=group.extractor)
+            options = self._options._replace(extractor=group.extractor)
             if in_doubt(group) and _took(group.complete()) * _AGAIN < _PATIENCE:
-                once = replace(options, repeat=0)
+                once = options._replace(repeat=0)
                 for record in self._again(group.complete() * _AGAIN, once, sampler):
                     group.sample.add(f"{record['path']}\0{record['began_s']}", record)
             if not self._options.repeat:
-                for record in self._again(_for_leaks(group), replace(options, repeat=FEWEST), sampler):
+                for record in self._again(_for_leaks(group), options._replace(repeat=FEWEST), sampler):
                     group.repeated(record)
             if self._baseline is not None:
-                once = replace(options, repeat=0)
+                once = options._replace(repeat=0)
                 self._baseline.compare(group, partial(self._again, options=once, sampler=sampler))
 
     def _again(self, records: list[Record], options: StreamOptions, sampler: Sampler) -> Iterator[Record]:

@@ -4,7 +4,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from memx.engine.analysis.prediction import PeakHistory
@@ -176,7 +175,7 @@ class Extraction(Stream):
         predicted_peak: int | None = None,
         elsewhere: Callable[[str], bytes] | None = None,
     ) -> None:
-        super().__init__(origin, replace(options or StreamOptions(), summary=True), inside=inside)
+        super().__init__(origin, (options or StreamOptions())._replace(summary=True), inside=inside)
         self._history = history
         self._key: str | None = None
         self._predicted = predicted_peak
@@ -222,7 +221,7 @@ class Extraction(Stream):
 
     def _job(self, path: str, row: Format, source: Source, *, spooled: bool) -> Job:
         self._predict(row, source)
-        return replace(super()._job(path, row, source, spooled=spooled), predicted_peak=self._predicted)
+        return super()._job(path, row, source, spooled=spooled)._replace(predicted_peak=self._predicted)
 
     def _predict(self, row: Format, source: Source) -> None:
         if self._history is not None:

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from memx.engine.collector.optimizer import GarbageCollectionOptimizer
@@ -137,7 +136,7 @@ class Session:
                 self._source.forgo_read_ahead()
         options = reader_options(self._options, self.plan, self._memory)
         self._librarian = Librarian(self._source.local_path(), options, self._options.max_memory)
-        options = replace(options, ask_library=self._librarian)
+        options = options._replace(ask_library=self._librarian)
         self._reader, added = open_reader(
             self._source, self._row, options, libraries=self._prepare is not None, handed_on=self._is_of
         )

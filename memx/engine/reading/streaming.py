@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.engine.memory.process import resident
 from memx.engine.options import StreamOptions
@@ -17,8 +16,7 @@ from memx.sources import LocalFile, Origin, Source, name_of, open_source
 from memx.sources.local import open_descriptor
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
+class Inside(NamedTuple):
     """What a worker knows of the source that it reads: there, libraries may be loaded."""
 
     prepare: Callable[[Format], None]

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.engine.memory.strategy import ExtractionStrategy
 from memx.engine.options import StreamOptions
@@ -45,8 +44,7 @@ def limit_error(why: Why, options: StreamOptions) -> LimitError:
     return OverMemory("the memory that may be used does not hold what this file needs")
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(NamedTuple):
     """What holds for all jobs of a worker."""
 
     options: StreamOptions
@@ -59,8 +57,7 @@ class Orders:
 
     def to_json(self) -> bytes:
         """One line."""
-        members = {field.name: getattr(self, field.name) for field in fields(self)}
-        return _line(members | {"options": asdict(self.options)})
+        return _line(self._asdict() | {"options": self.options._asdict()})
 
     @classmethod
     def from_json(cls, line: bytes) -> "Orders":
@@ -72,8 +69,7 @@ class Orders:
         return cls(**members | {"options": StreamOptions(**options)})
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One source to read: `file`, which records call `name`; None: as it is called."""
 
     number: int
@@ -93,10 +89,10 @@ class Job:
 
     def to_json(self) -> bytes:
         """One line; of the row all but how it is detected."""
-        members = {field.name: getattr(self, field.name) for field in fields(self)}
+        members = self._asdict()
         if self.row is not None:
-            row = {field.name: getattr(self.row, field.name) for field in fields(self.row) if field.name != "matches"}
-            members["row"] = row
+            members["row"] = self.row._asdict()
+            del members["row"]["matches"]
         return _line(members)
 
     @classmethod
@@ -108,8 +104,7 @@ class Job:
         return cls(**members)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the parent has to know of a `metadata` record without reading it. Sizes in bytes."""
 
     number: int
@@ -126,7 +121,7 @@ class Answer:
 
     def to_json(self) -> bytes:
         """One line."""
-        return _line({field.name: getattr(self, field.name) for field in fields(self)})
+        return _line(self._asdict())
 
     @classmethod
     def from_json(cls, line: bytes) -> "Answer":

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from typing import Any
 
 from memx.engine.memory.cgroups import oom_kills
@@ -231,7 +230,7 @@ def _started(orders: Orders) -> tuple[Inbox, "subprocess.Popen[bytes]"]:
             stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
             pass_fds=(memory,),
         )
-        tell(process, replace(orders, outbox=memory).to_json())
+        tell(process, orders._replace(outbox=memory).to_json())
     except BaseException:
         inbox.close()
         raise
