@@ -21,7 +21,8 @@ Pace = tuple[
     str,
     int,
     int,
-    Callable[[int], tuple[str, int]],
+    tuple[str, int],
+    Callable[[int], tuple[str, int]] | None,
     tuple[bool, bool, bool],
     Callable[[bytes, int, int], int] | None,
     KeyFrames | None,
@@ -30,9 +31,10 @@ Pace = tuple[
 ]
 """How the packets of a stream go on, once FFmpeg would have described its streams.
 
-How their lines begin; the largest that is not parted; bytes of a unit of time; by their size what stands in their
-lines between `dts` and `pos`, and how far they lead; which kinds are shown when they are decoded; what looks at them,
-or else the index that knows key frames, or what puts frames together; and whether all are key frames.
+How their lines begin; the largest that is not parted; bytes of a unit of time; what stands in their lines between
+`dts` and `size`, and how far they lead, or what tells both by their size; which kinds are shown when they are decoded;
+what looks at them, or else the index that knows key frames, or what puts frames together; and whether all are key
+frames.
 """
 
 
@@ -84,8 +86,9 @@ class Demuxer:
             if pace is None or size > pace[1]:
                 yield from map(packet_line, self._of_chunk(chunk))
                 continue
-            line, _, unit, step_of, shown, look, keys, frames, key = pace
-            middle, length = step_of(size)
+            line, _, unit, (middle, length), step_of, shown, look, keys, frames, key = pace
+            if step_of is not None:
+                middle, length = step_of(size)
             if not size:
                 stream.offset += length
                 continue
@@ -107,7 +110,7 @@ class Demuxer:
                 yield from map(packet_line, self._of_chunk(chunk))
                 continue
             stream.offset += length
-            yield f'{line}{time if shown[kind] else "null"},"dts":{time}{middle}{begin}{ends[key]}'
+            yield f'{line}{time if shown[kind] else "null"},"dts":{time}{middle}{size},"pos":{begin}{ends[key]}'
         self._rest = self._flush()
 
     def ending(self) -> Iterator[Packet]:
@@ -125,12 +128,12 @@ class Demuxer:
 
         @lru_cache(_MOST_SIZES)
         def step_of(size: int) -> tuple[str, int]:
-            step = self._step(stream, size) or "null"
-            return f',"duration":{step},"size":{size},"pos":', counter.length(size)
+            return f',"duration":{self._step(stream, size) or "null"},"size":', counter.length(size)
 
+        varies = None if counter.one_by_one and clock.measure is None else step_of
         unit, all_keys = counter.sample_size or 1, clock.intra_only or not (stream.look or index in self._keys)
         looks = stream.look, self._keys.get(index), stream.frames
-        return line_begin(index), stream.most, unit, step_of, shown, *looks, all_keys
+        return line_begin(index), stream.most, unit, step_of(1), varies, shown, *looks, all_keys
 
     def _step(self, stream: Stream, size: int) -> int:
         """How long a packet of `size` bytes lasts, in units of time."""

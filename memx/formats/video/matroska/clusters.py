@@ -1,6 +1,7 @@
 """Clusters and their blocks: RFC 9559, 5.1.3 and 10. Only the headers are read, payload is stepped over."""
 
 import re
+import struct
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ _MOST_CHILDREN = 1 << 10
 _ENDS = frozenset((*elements.LEVEL_1, elements.SEGMENT, elements.HEADER))
 _UNKNOWN = frozenset((0x7F, 0x3FFF, 0x1FFFFF))
 """Sizes of which the bytes must be looked at twice: in so many bits they stand for an unknown size."""
+_IN_ONE, _IN_TWO, _IN_THREE = (struct.Struct(f">{form}").unpack_from for form in ("BBBhB", "BHBhBx", "BBHBhB"))
+"""How simple blocks begin whose sizes take so many bytes: identifier, size, number of the track, time, flags."""
 _MARK = re.compile(b"|".join(re.escape(name.to_bytes(4, "big")) for name in elements.LEVEL_1))
 
 
@@ -91,33 +94,34 @@ class Clusters:
         """The blocks of a cluster whose body is at `at`: the hot loop."""
         self.time = 0
         limit = self._end if end is None else min(end, self._file_size)
-        find, read, no_track, tail = self._tracks.get, self._source.read_at, self, self._tail
+        find = {0x80 | number: track for number, track in self._tracks.items() if number < 0x80}.get
+        read, no_track, tail = self._source.read_at, self, self._tail
         data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
         while at < limit:
             if not start <= at <= stop:
                 data = read(at, HEAD) if self._step == HEAD and at <= tail else self._load(at)
                 start, stop = at, at + len(data) - HEAD
             i = at - start
-            if data[i] == 0xA3 and (length := data[i + 1]) >= 0x20:  # a simple block of a short size
-                if length >= 0x80:
-                    size, i = length & 0x7F, i + 2
-                elif length >= 0x40:
-                    size, i = (length & 0x3F) << 8 | data[i + 2], i + 3
-                else:
-                    size, i = (length & 0x1F) << 16 | data[i + 2] << 8 | data[i + 3], i + 4
-                pos = start + i
-                after = pos + size
-                if data[i] >= 0x80 and size > 3 and after <= limit and size not in _UNKNOWN:
-                    track = find(data[i] & 0x7F, no_track)
-                    if track is no_track:
-                        raise CorruptFile(f"the block at {at} is of no track", offset=at)
-                    at = after
-                    if track is not None:
-                        time, flags = data[i + 1] << 8 | data[i + 2], data[i + 3]
-                        if time >= 0x8000:
-                            time -= 0x10000
-                        yield track, time, flags > 127, flags & 6, None, size - 4, pos, pos + 4, data, i + 4
-                    continue
+            try:
+                name, length, of, time, flags = _IN_TWO(data, i)  # most sizes take two bytes
+            except struct.error:  # the file has become shorter
+                self._tail = tail = stop = -1
+                continue
+            if length >= 0x8000:
+                width, (name, size, of, time, flags) = 2, _IN_ONE(data, i)
+                size &= 0x7F
+            elif length >= 0x4000:
+                width, size = 3, length & 0x3FFF
+            else:
+                width, (name, high, size, of, time, flags) = 4, _IN_THREE(data, i)
+                size |= (high & 0x1F) << 16
+            pos = at + width
+            fits = name == 0xA3 and length >= 0x2000 and size > 3 and size not in _UNKNOWN and pos + size <= limit
+            if fits and (track := find(of, no_track)) is not no_track:
+                at = pos + size
+                if track is not None:
+                    yield track, time, flags > 127, flags & 6, None, size - 4, pos, pos + 4, data, i + width + 4
+                continue
             name, body, after_or_none = self._header(at)
             data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
             if name in _ENDS and end is None:
@@ -130,8 +134,7 @@ class Clusters:
             if name == elements.TIMESTAMP:
                 self.time = int.from_bytes(self._bytes(body, min(8, after_or_none - body)), "big")
             elif name in (elements.SIMPLE_BLOCK, elements.BLOCK_GROUP):
-                block = self._group(at, body, after_or_none, grouped=name == elements.BLOCK_GROUP)
-                if block is not None:
+                if (block := self._group(at, body, after_or_none, grouped=name == elements.BLOCK_GROUP)) is not None:
                     yield block
             data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
             at = after_or_none

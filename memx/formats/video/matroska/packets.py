@@ -18,13 +18,13 @@ _MOST_LACES = 1 << 16
 _MOST_TIME = (1 << 63) - 1
 
 
-Pace = tuple[str, int, int, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
+Pace = tuple[str, int, str, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
 """How the packets of a track go on, once FFmpeg would have described its streams: for most, by simple sums.
 
-How its lines begin; what is taken off its times; what a packet lasts whose block does not say (0: not known);
-units of time in a second of sound, and what a sample is of them (0: `look` gives no samples); what was taken off its
-beginning; whether all are key frames; what looks at packets; and where pictures are reordered, the latest times, the
-least first.
+How its lines begin; what is taken off its times; what stands in its lines between `dts` and `size`: how long a packet
+lasts whose block does not say, or nothing, where `look` tells that; units of time in a second of sound, and what a
+sample is of them (0: `look` gives no samples); what was taken off its beginning; whether all are key frames; what
+looks at packets; and where pictures are reordered, the latest times, the least first.
 """
 
 
@@ -67,11 +67,11 @@ class Demuxer:
         paces = {track.index: self._pace(track) for track in self._tracks}
         for block in self._blocks:
             track, time, key, laced, duration, size, pos, _, data, at = block
-            pace, base = paces[track.index], clusters.time
-            if pace is None or laced or duration is not None or time + base < 0:
+            pace, time = paces[track.index], time + clusters.time
+            if pace is None or laced or duration is not None or time < 0:
                 yield from map(packet_line, self._of_block(block))
                 continue
-            begin, shift, step, units, parts, lead, all_keys, look, window = pace
+            begin, shift, lasting, units, parts, lead, all_keys, look, window = pace
             if look is not None:
                 said = look(data, at, size)
                 if said < 0:
@@ -79,24 +79,21 @@ class Demuxer:
                 if units:
                     if said == DROPPED:
                         continue
-                    step = step or said * units // parts
+                    lasting = lasting or f',"duration":{said * units // parts or "null"},"size":'
                 elif said == BIDIRECTIONAL and window is None:
                     paces[track.index] = None  # pictures are reordered, whatever the headers say
                     yield from map(packet_line, self._of_block(block))
                     continue
                 else:
                     key = said == KEY
-            pts = dts = base + time - shift
+            pts = dts = str(time - shift)
             if window is not None:
-                window[0] = pts
+                window[0] = time - shift
                 window.sort()
-                dts = window[0]
+                dts = str(window[0]) if window[0] != NO_TIME else "null"
             size += lead
             if size:
-                yield (
-                    f'{begin}{pts},"dts":{dts if dts != NO_TIME else "null"},"duration":{step or "null"},'
-                    f'"size":{size},"pos":{pos}{ends[key or all_keys]}'
-                )
+                yield f'{begin}{pts},"dts":{dts}{lasting}{size},"pos":{pos}{ends[key or all_keys]}'
 
     def _pace(self, track: Track) -> Pace | None:
         """The pace of a track; None where every packet has to be completed by itself."""
@@ -117,10 +114,11 @@ class Demuxer:
         if units and not parts:
             return None
         window = clock.window() if reordered else None
+        varies = units and look is not None and not step
         return (
             line_begin(track.index),
             track.shift,
-            step,
+            "" if varies else f',"duration":{step or "null"},"size":',
             units,
             parts,
             len(encoding.lead),
