@@ -2,6 +2,7 @@
 
 import io
 import random
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,14 @@ from tests.samples.isobmff import (
     TrackPlan,
     box,
     compressed,
+    edits_wide,
     film,
     fragmented,
     full,
     plan,
+    rewritten,
+    timed_wide,
+    without_sizes,
     words,
 )
 
@@ -204,10 +209,89 @@ def test_a_segment_index_gives_times(tmp_path: Path) -> None:
     assert differences(path, UNDECODED | {"r_frame_rate"}) == []
 
 
-def test_a_compressed_movie(tmp_path: Path) -> None:
-    path = compressed(film(tmp_path / "plain.mov", [plan()]))
+@pytest.mark.parametrize("front", [False, True], ids=["behind", "front"])
+def test_a_compressed_movie(front: bool, tmp_path: Path) -> None:
+    path = compressed(film(tmp_path / "plain.mov", [plan(), plan()], front=front), front=front)
+    assert b"mvhd" not in path.read_bytes()
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert len(of(read(path)[0], "packet")) == 20
+
+
+REWRITTEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    # name: what the track is like, and what boxes become
+    "version 1 headers": ({"edits": [(300, 50)]}, {"mvhd": timed_wide, "mdhd": timed_wide, "tkhd": timed_wide}),
+    "version 1 edits": ({"edits": [(500, -1), (416, 0)]}, {"elst": edits_wide}),
+    "version 0 offsets": ({"offsets": [(1, 25), (4, 50), (5, 0)]}, {"ctts": lambda body: b"\0" + body[1:]}),
+    "version 0 negative": ({"offsets": [(1, 0), (4, -50), (5, 25)]}, {"ctts": lambda body: b"\0" + body[1:]}),
+    "one size": ({"sizes": [33] * 10}, {"stsz": lambda _body: words(0, 33, 10)}),
+    "twice as fast": ({"edits": [(300, 0)]}, {"elst": lambda body: body[:-4] + words(0x20000)}),
+    "a still": ({"edits": [(300, 0), (100, 50)]}, {"elst": lambda body: body[:-4] + words(0)}),
+    "two descriptions": ({}, {"stsd": lambda body: body[:4] + words(2) + body[8:] * 2}),
+    "two descriptions in turns": (
+        {},
+        {
+            "stsd": lambda body: body[:4] + words(2) + body[8:] * 2,
+            "stsc": lambda body: body[:-4] + words(2),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_other_forms_of_boxes_agree_with_ffmpeg(name: str, tmp_path: Path) -> None:
+    track, boxes = REWRITTEN[name]
+    path = rewritten(film(tmp_path / "made.mp4", [plan(**track)]), **boxes)
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert len(of(read(path)[0], "packet")) > 7
+
+
+@pytest.mark.parametrize("of_all", ["trex", "tfhd"])
+def test_samples_of_one_size_in_fragments(of_all: str, tmp_path: Path) -> None:
+    size = 40 if of_all == "tfhd" else None
+    fragments = [[FragmentPlan(1, [RunPlan([40, 40, 40])], 0, size=size)]]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], fragments, (25, 40 if size is None else 1, 0))
+    rewritten(path, trun=without_sizes)
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert [packet["size"] for packet in of(read(path)[0], "packet")] == [40, 40, 40]
+
+
+@pytest.mark.parametrize("kind", ["tfdt", "trun", "sidx"])
+def test_other_versions_of_boxes_in_fragments(kind: str, tmp_path: Path) -> None:
+    runs = [[FragmentPlan(1, [RunPlan([10, 20, 30], offsets=[50, 0, 25])], 75 * number)] for number in range(2)]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], runs, (25, 0, 0), index=kind == "sidx")
+    changes = {
+        # times of 32 bits, and a box beside them that takes the bytes that are left
+        "tfdt": lambda body: bytes(4) + body[8:] + bytes(4),
+        "trun": lambda body: b"\0" + body[1:],
+        "sidx": lambda body: b"\1" + body[1:12] + bytes(8) + bytes(8) + body[20:],
+    }
+    rewritten(path, **{kind: changes[kind]})
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    assert read(path)[1] is None
+    assert len(of(read(path)[0], "packet")) == 6
+
+
+def test_media_data_of_64_bits_and_without_a_size(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], front=True)
+    whole = path.read_bytes()
+    at = whole.rindex(b"mdat") - 4
+    path.write_bytes(whole[:at] + bytes(4) + whole[at + 4 :])  # up to the end of the file
     assert differences(path, UNDECODED) == []
-    assert len(of(read(path)[0], "packet")) == 10
+    path.write_bytes(whole)
+    rewritten(path, stco=lambda body: body[:8] + words(*(n + 8 for (n,) in struct.iter_unpack(">I", body[8:]))))
+    wide = words(1) + b"mdat" + (len(whole) - at + 8).to_bytes(8, "big")
+    path.write_bytes(path.read_bytes()[:at] + wide + whole[at + 8 :])
+    assert differences(path, UNDECODED) == []
+    assert (read(path)[1], len(of(read(path)[0], "packet"))) == (None, 10)
+
+
+def test_a_packet_that_reaches_behind_the_end(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()])
+    rewritten(path, stsz=lambda body: body[:-4] + words(5000))  # its boxes are all there
+    records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert of(records, "packet")[-1]["corrupt"]
+    assert differences(path, UNDECODED) == []
 
 
 def test_boxes_of_64_bits_and_without_a_size(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -292,13 +292,58 @@ FRAGMENTS = {
 }
 
 
-def compressed(path: Path) -> Path:
-    """Deflates the movie of `path`, which stands at its end (QuickTime File Format, "Compressed Movie Resources")."""
+def compressed(path: Path, *, front: bool = False) -> Path:
+    """Deflates the movie of `path`, which stands at its end (QuickTime File Format, "Compressed Movie Resources").
+
+    `front`: it stands before the media data, and a free box takes the room that is won.
+    """
     data = path.read_bytes()
-    at = data.rindex(b"moov") - 4
-    squeezed = box(b"cmvd", words(len(data) - at - 8), zlib.compress(data[at + 8 :]))
-    path.write_bytes(data[:at] + box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), squeezed)))
+    at = (data.index if front else data.rindex)(b"moov") - 4
+    end = at + int.from_bytes(data[at : at + 4], "big")
+    squeezed = box(b"cmvd", words(end - at - 8), zlib.compress(data[at + 8 : end]))
+    moov = box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), squeezed))
+    room = box(b"free", bytes(end - at - len(moov) - 8)) if front else b""
+    path.write_bytes(data[:at] + moov + room + data[end:])
     return path
+
+
+_HOLDING = frozenset(b"moov trak mdia minf stbl edts mvex moof traf".split())
+
+
+def rewritten(path: Path, **bodies: Callable[[bytes], bytes]) -> Path:
+    """`path` with other bodies of its boxes of some kinds; those around them grow, what they point to must not move."""
+
+    def walk(data: bytes) -> bytes:
+        parts, at = [], 0
+        while at + 8 <= len(data):
+            length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+            body = data[at + 8 : at + length]
+            change = walk if kind in _HOLDING else bodies.get(kind.decode("latin-1"))
+            parts.append(data[at : at + length] if change is None else box(kind, change(body)))
+            at += length
+        return b"".join(parts)
+
+    path.write_bytes(walk(path.read_bytes()))
+    return path
+
+
+def timed_wide(body: bytes) -> bytes:
+    """A `mvhd`, `mdhd` or `tkhd` of version 1, whose times have 64 bits, of one of version 0."""
+    is_track = len(body) == 84  # in which the times are the first two words and the fifth, else the fourth
+    created, changed, *between, duration = struct.unpack_from(f">{5 if is_track else 4}I", body, 4)
+    wide = struct.pack(">QQ", created, changed) + words(*between) + struct.pack(">Q", duration)
+    return b"\1" + body[1:4] + wide + body[24 if is_track else 20 :]
+
+
+def edits_wide(body: bytes) -> bytes:
+    """An `elst` of version 1 of one of version 0."""
+    rows = struct.iter_unpack(">Iii", body[8:])
+    return b"\1" + body[1:8] + b"".join(struct.pack(">Qqi", *row) for row in rows)
+
+
+def without_sizes(body: bytes) -> bytes:
+    """A `trun` whose samples say nothing of their own, and no data offset: they stand behind the `mdat` box's head."""
+    return words(body[0] << 24 | 1) + body[4:8] + words(int.from_bytes(body[8:12], "big") - (len(body) - 12))
 
 
 def constructs(folder: Path) -> Iterator[Path]:

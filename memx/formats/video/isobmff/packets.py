@@ -67,9 +67,10 @@ def interleaved(
 ) -> Generator[_P, None, tuple[int, int] | None]:
     """The packets of all streams: the one that lies first in the file, unless another is due a second earlier.
 
-    Returns, where a packet lies behind the end of the file, the place of its stream and where it ends: FFmpeg
-    reads no more then. Of packets that the file cuts off `parsed` streams make no key frames.
+    Returns, where a packet reaches behind the end of the file, the place of its stream and where it ends. Behind one
+    that begins there FFmpeg reads no more; of those that the file cuts off `parsed` streams make no key frames.
     """
+    missing: tuple[int, int] | None = None
     heads: list[Dated[_P]] = []
     places: list[int] = []
     steps = []
@@ -90,8 +91,9 @@ def interleaved(
                 number = other
                 pos, time, size, packet = head
         if pos + size > file_end:
+            missing = places[number], pos + size
             if pos >= file_end:
-                return places[number], pos + size
+                return missing
             packet = _cut(packet, file_end - pos, parsed[places[number]])
         yield packet
         try:
@@ -99,7 +101,7 @@ def interleaved(
         except StopIteration:
             del heads[number], places[number], steps[number]
             rest = range(1, len(heads))
-    return None
+    return missing
 
 
 def _cut(packet: _P, size: int, parsed: bool) -> _P:
