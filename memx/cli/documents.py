@@ -63,7 +63,8 @@ class DocumentTable:
         if count > 1:
             statuses = ", ".join(f"{self._statuses[name]:,} {name}" for name in _STATUS_STYLE if self._statuses[name])
             total = f"{count:,} files: {statuses} · {format_size(self._bytes)} in {_duration(self._seconds)}"
-            yield self._paint(f"{total} · highest peak {format_size(self._peak)}", "bold")
+            for line in wrapped(f"{total} · highest peak {format_size(self._peak)}", self._width):
+                yield self._paint(line, "bold")
 
     def _note(self, record: Record) -> None:
         metrics = record["metrics"]

@@ -2,11 +2,18 @@
 
 import os
 import re
+import sys
 from collections.abc import Sequence
 
 from memx.cli.columns import width_of
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def canvas() -> int | None:
+    """The descriptor of standard error, where that is a terminal that can move its cursor."""
+    able = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return sys.stderr.fileno() if able else None
 
 
 class Drawing:

@@ -185,7 +185,9 @@ def opened(options: OutputOptions) -> Iterator[int]:
         start = os.O_APPEND if options.append else os.O_TRUNC
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | start, 0o666)
     except OSError as exc:
-        raise OutputBroke(f"cannot open {file} to write to: {exc.strerror}") from exc
+        folder = os.path.dirname(file)
+        why = exc.strerror if os.path.isdir(folder or ".") else f"there is no folder {folder}"
+        raise OutputBroke(f"cannot open {file} to write to: {why}") from exc
     try:
         yield descriptor
     finally:
@@ -216,8 +218,8 @@ def painter(color: bool, file: Any = None) -> Paint:
 
 def _live_view(look: Look, color: bool) -> AbstractContextManager[Any]:
     """The memory table on standard error, where that is a terminal that can move its cursor."""
-    if sys.stderr is None:
-        return nullcontext()
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return nullcontext() if look.plain is None else look.plain(sys.stderr.fileno())
-    return look.view(sys.stderr.fileno(), color)
+    from memx.cli.drawing import canvas
+
+    if (descriptor := canvas()) is not None:
+        return look.view(descriptor, color)
+    return nullcontext() if look.plain is None or sys.stderr is None else look.plain(sys.stderr.fileno())

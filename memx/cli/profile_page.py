@@ -1,14 +1,16 @@
 """The report of `memx profile` as one page that works offline: Bokeh's charts, and a table that can be sorted.
 
-All that comes from files, their names above all, is escaped: by `html.escape` here, by Bokeh in its charts.
+All that comes from files, their names above all, is escaped: by `html.escape` here, by Bokeh in its charts; and
+what would reorder or hide text is shown as an escape, as on a terminal.
 """
 
+import html
 import os
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Any
 
 from memx.cli.profile_view import seconds, slope_of
+from memx.cli.text import safe_text
 from memx.errors import UsageError
 from memx.records import Record
 from memx.units import format_size
@@ -21,6 +23,11 @@ _COLORS = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#66ccee", "#aa3377", "#9
 """By group; told apart also by who sees no colours well (Paul Tol, "Colour Schemes", 2021: bright)."""
 _INK = "#808890"
 """Of axes and their text: readable on white and on black."""
+
+
+def escape(text: str) -> str:
+    """`text` as HTML, and harmless."""
+    return html.escape(safe_text(text))
 
 
 def check() -> None:
@@ -295,7 +302,7 @@ def _columns(records: list[Record]) -> Any:
 
     return ColumnDataSource(
         {
-            "path": [record["path"] for record in records],
+            "path": [safe_text(record["path"]) for record in records],
             "size": [record["size"] for record in records],
             "peak": [record["metrics"]["peak_rss"] / MIB for record in records],
             "size_said": [format_size(record["size"] or 0) for record in records],
@@ -318,7 +325,7 @@ def _place_legend(chart: Any) -> None:
 
 
 def _name(about: dict[str, Any]) -> str:
-    return " ".join(filter(None, (about["format"] or "unreadable", about["extractor"])))
+    return safe_text(" ".join(filter(None, (about["format"] or "unreadable", about["extractor"]))))
 
 
 def _or_dash(value: float | None) -> str:

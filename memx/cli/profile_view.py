@@ -106,7 +106,7 @@ class ProfileTable:
             yield from wrapped(f"baseline: {safe_text(report['baseline']['reason'])}", self._width)
             for found in report["baseline"]["regressions"]:
                 yield from wrapped(f"  {safe_text(found['path'])}: {safe_text(found['reason'])}", self._width)
-        yield self._paint(_total(report), "bold")
+        yield from (self._paint(line, "bold") for line in wrapped(_total(report), self._width))
 
     def _groups(self, groups: list[dict[str, Any]]) -> Iterator[str]:
         columns = _WIDE if self._width >= WIDE else fitting(_NARROW, self._width)

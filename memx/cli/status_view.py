@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from memx.cli.columns import bar
-from memx.cli.drawing import Drawing
+from memx.cli.drawing import Drawing, canvas
 from memx.cli.lines import LineWriter, OutputBroke
 from memx.cli.live import LEVEL_STYLE
 from memx.cli.output import WIDEST, table_width
@@ -20,7 +20,11 @@ from memx.units import format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_BAR = 24
+_BAR = 16
+_LABELS = 16
+"""Cells before what is said."""
+_WIDE = 60
+"""From so many cells on there is room to say where each limit is written."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 _TITLE = {"host": "host", "cgroup-v1": "cgroup v1", "cgroup-v2": "cgroup v2", "rlimit": "rlimit", "max-memory": "memx"}
 
@@ -38,8 +42,7 @@ class StatusOutput:
         self._terminal = sys.stdout.isatty()
         self._table = self._terminal if table is None else table
         self._color = color and not os.environ.get("NO_COLOR")
-        errors = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self.lively = live and self._table and self._terminal and errors
+        self.lively = live and self._table and self._terminal and canvas() is not None
         """Whether there is a view that is drawn anew."""
         self._used: deque[float] = deque(maxlen=60)
         self._stack = ExitStack()
@@ -51,7 +54,7 @@ class StatusOutput:
         if not self._table:
             self._write(encode(status))
         elif self._drawing is None:
-            self._print(_view(status, self._history()))
+            self._print(_view(status, self._history(table_width()), table_width()))
         else:
             self._draw(self._drawing, status)
 
@@ -73,15 +76,18 @@ class StatusOutput:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._drawing is not None:
+            self._drawing.again(self._drawing.lines)  # over the terminal's echo of Ctrl-C
         self._stack.__exit__(kind, value, trace)
 
-    def _history(self) -> list[float]:
-        return list(self._used) if len(self._used) > 1 else []
+    def _history(self, width: int) -> list[float]:
+        """The latest uses, as many as there is room for in `width` cells."""
+        return list(self._used)[_LABELS - width :] if len(self._used) > 1 else []
 
     def _draw(self, drawing: Drawing, status: Record) -> None:
         """The view in its place: as many processes as the terminal has room for."""
         width = min(WIDEST, drawing.width)
-        lines = self._rendered(_view(status, self._history()), sys.stderr, width)
+        lines = self._rendered(_view(status, self._history(width), width), sys.stderr, width)
         drawing.draw(lines[: drawing.height])
 
     def _write(self, line: bytes) -> None:
@@ -108,10 +114,10 @@ def sparkline(percents: Iterable[float]) -> str:
     return "".join(_SPARKS[max(0, min(7, int(percent * 8 / 100)))] for percent in percents)
 
 
-def _view(status: Record, history: list[float]) -> "Iterator[RenderableType]":
+def _view(status: Record, history: list[float], width: int) -> "Iterator[RenderableType]":
     """The tables, the least important below."""
     yield _memory(status, history)
-    yield _limits(status)
+    yield _limits(status, width >= _WIDE)
     if status["processes"]:
         yield _processes(status["processes"])
 
@@ -160,7 +166,7 @@ def _details(status: Record) -> Iterator[tuple[str, str]]:
     yield "settings", ", ".join(said) or "memx's own: no configuration file, no variables"
 
 
-def _limits(status: Record) -> "RenderableType":
+def _limits(status: Record, where: bool) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
@@ -168,12 +174,13 @@ def _limits(status: Record) -> "RenderableType":
     table.add_column("\nlimit", no_wrap=True)
     for title in ("allows", "used", "left"):
         table.add_column(f"\n{title}", justify="right", no_wrap=True)
-    table.add_column("\nsaid by", overflow="fold", ratio=1)
+    if where:
+        table.add_column("\nsaid by", overflow="fold", ratio=1)
     for number, limit in enumerate(status["limits"]):
         name = f"{_TITLE[limit['source']]} {limit['name']}" if limit["source"] != "host" else "host"
         sizes = (format_size(limit[key]) for key in ("limit", "used", "available"))
-        said_by = safe_text(limit["path"] or "-")
-        table.add_row(*map(Text, (name, *sizes, said_by)), style="bold" if number == 0 else "")
+        said_by = [safe_text(limit["path"] or "-")] if where else []
+        table.add_row(*map(Text, (name, *sizes, *said_by)), style="bold" if number == 0 else "")
     return table
 
 

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
-from memx.cli.columns import Column, joined, spread, wrapped
+from memx.cli.columns import Column, bar, fit, fitting, joined, spread, wrapped
+from memx.cli.drawing import Drawing, canvas
 from memx.cli.lines import LineWriter, OutputBroke
 from memx.cli.output import painter, table_width
 from memx.cli.text import safe_json, safe_text
@@ -18,9 +19,7 @@ from memx.engine.tuning.experiment import Candidate, Verdict, medians
 from memx.records import Record, display_path, encode
 from memx.units import format_size
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
+_BAR = 24
 _COLUMNS = (
     Column("setting", 20, 1),
     Column("cpu time", 8, right=True),
@@ -44,8 +43,7 @@ class TuningOutput:
         self._color = color and not os.environ.get("NO_COLOR")
         self._paint = painter(self._terminal and self._color)
         self._width = table_width()
-        self._progress: Progress | None = None
-        self._task: Any = None
+        self._drawing: Drawing | None = None
         config = GarbageCollectionOptimizer().get_current_config()
         self._record: Record = {
             "type": "gc-tune",
@@ -56,20 +54,12 @@ class TuningOutput:
 
     def progress(self, name: str, done: int, most: int) -> None:
         """So many runs of what is called `name` are done, of so many at most."""
-        if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        descriptor = canvas()
+        if descriptor is None:
             return
-        if self._progress is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            console = Console(stderr=True, color_system="auto" if self._color else None)
-            columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-            self._progress = Progress(
-                *columns, TextColumn("runs"), TimeRemainingColumn(), console=console, transient=True
-            )
-            self._task = self._progress.add_task(safe_text(name))
-            self._progress.start()
-        self._progress.update(self._task, completed=done, total=most)
+        self._drawing = self._drawing or Drawing(descriptor)
+        line = f"{safe_text(name)}  {bar(done / most, _BAR)}  {done:,} of {most:,} runs"
+        self._drawing.draw([fit(line, self._drawing.width).rstrip()])
 
     def show(self, advice: Advice, applied: Path | None) -> None:
         """This was found out, and written to the file `applied`, if there is one."""
@@ -91,9 +81,8 @@ class TuningOutput:
             self._write(safe_json(line) if self._terminal else line)
 
     def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        if self._drawing is not None:
+            self._drawing.erase()
 
     def _write(self, block: bytes) -> None:
         with LineWriter(1, "standard output") as writer:
@@ -123,8 +112,9 @@ class TuningOutput:
             yield f"written to {safe_text(written)}, [collector.{safe_text(advice.name)}]"
 
     def _candidates(self, baseline: Candidate, candidates: Iterable[Candidate]) -> Iterator[str]:
-        widths = spread(_COLUMNS, self._width)
-        yield self._paint(joined(_COLUMNS, widths, [column.title for column in _COLUMNS]), "underline cyan")
+        columns = fitting(_COLUMNS, self._width)
+        widths = spread(columns, self._width)
+        yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
         for one in (baseline, *candidates):
             found, ratios = medians(one.runs), one.comparison
             cells = (
@@ -136,7 +126,7 @@ class TuningOutput:
                 "-" if found["pause_s"] is None else _seconds(found["pause_s"]),
                 "in force" if one is baseline else str(one.verdict).replace("-", " "),
             )
-            style, line = _STYLE.get(one.verdict, ""), joined(_COLUMNS, widths, cells)
+            style, line = _STYLE.get(one.verdict, ""), joined(columns, widths, cells)
             yield self._paint(line, style) if style else line
 
 
