@@ -1,5 +1,9 @@
 """Heaps: local (III.D), global (III.E) and fractal (III.G). Each gives the bytes of one object at a time."""
 
+import struct
+from array import array
+from bisect import bisect_right, insort
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
@@ -9,8 +13,13 @@ from memx.formats.hdf5.space import AddressSpace
 
 _NAMES_HELD = 1 << 14
 """Bytes of a local heap that is read as a whole; each group on the way down holds its own."""
-_COLLECTIONS = 16
-_OBJECTS = 1 << 16
+_COLLECTION = 4096
+"""Bytes of a collection that are read at once: what libhdf5 gives the least of them."""
+_OBJECTS_MOST = 1 << 16
+_PLACES_MOST = 1 << 17
+"""Of so many objects of global heaps the places are kept: the objects of a large group come in no order of the file."""
+_BLOCKS_MOST = 1024
+"""Of so many direct blocks of a fractal heap the places are kept: 64 MiB of objects, as libhdf5 makes them."""
 _FILTERED_MOST = 1 << 24
 """Bytes of a filtered block or object, before and after its filters; the blocks that libhdf5 makes have 64 KiB."""
 
@@ -52,40 +61,53 @@ class GlobalHeap:
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
-        self._collections: dict[int, dict[int, tuple[int, int]]] = {}
+        self._head = struct.Struct(f"<H6x{space.length_code}")
+        self._collections: dict[int, array[int]] = {}  # offset and length of each object, by its index; by address
+        self._kept = 0
 
     def place(self, collection: int, index: int) -> tuple[int, int]:
         """Address and length of object `index` of the collection at `collection`."""
         places = self._collections.get(collection)
         if places is None:
-            if len(self._collections) >= _COLLECTIONS:
-                del self._collections[next(iter(self._collections))]
-            places = self._collections[collection] = self._index(collection)
-        try:
-            return places[index]
-        except KeyError:
-            where = self._space.base + collection
-            raise CorruptFile(f"there is no object {index} in a global heap collection", offset=where) from None
+            places = self._remember(collection, self._index(collection))
+        if 2 * index < len(places) and (offset := places[2 * index]):
+            return collection + offset, places[2 * index + 1]
+        where = self._space.base + collection
+        raise CorruptFile(f"there is no object {index} in a global heap collection", offset=where)
 
-    def _index(self, address: int) -> dict[int, tuple[int, int]]:
-        space = self._space
-        width = space.length_size
-        head = space.read(address, 8 + width)
-        if head[:4] != b"GCOL" or head[4] != 1:
+    def _remember(self, collection: int, places: "array[int]") -> "array[int]":
+        """Keeps the places of a collection instead of the oldest."""
+        self._kept += len(places) // 2
+        while self._collections and self._kept > _PLACES_MOST:
+            self._kept -= len(self._collections.pop(next(iter(self._collections)))) // 2
+        self._collections[collection] = places
+        return places
+
+    def _index(self, address: int) -> "array[int]":
+        space, head = self._space, self._head
+        start = space.read(address, 8 + space.length_size)
+        if start[:4] != b"GCOL" or start[4] != 1:
             raise CorruptFile("there is no global heap collection where one is said to be", offset=space.base + address)
-        end = min(address + space.length(head, 8), space.end)
-        places: dict[int, tuple[int, int]] = {}
-        step = 8 + width + 7 & ~7  # of the heads, too, the library keeps to multiples of eight
+        end = min(address + space.length(start, 8), space.end)
+        begin, data = address, space.upto(address, _COLLECTION)
+        places = array("I" if end - address < 1 << 32 else "Q")
+        step = head.size + 7 & ~7  # of the heads, too, the library keeps to multiples of eight
         at = address + step
-        while at + step <= end and len(places) < _OBJECTS:
-            entry = space.read(at, step)
-            index, size = entry[0] | entry[1] << 8, space.length(entry, 8)
+        count = 0
+        while at + step <= end and count < _OBJECTS_MOST:
+            if at + step > begin + len(data):
+                begin, data = at, space.upto(at, _COLLECTION)
+            index, size = head.unpack_from(data, at - begin)
             if not index:
                 break  # the free space, which is the last
             if at + step + size > end:
                 raise CorruptFile("an object of a global heap is longer than its collection", offset=space.base + at)
-            places[index] = (at + step, size)
+            if 2 * index >= len(places):
+                places.frombytes(bytes(places.itemsize * (2 * index + 2 - len(places))))
+            places[2 * index] = at + step - address
+            places[2 * index + 1] = size
             at += step + (size + 7 & ~7)
+            count += 1
         return places
 
 
@@ -132,19 +154,17 @@ class FractalHeap:
             rest = space.read(address + len(data), n + 4 + filters_length)
             self._root_stored, self._root_mask = space.length(rest, 0), int.from_bytes(rest[n : n + 4], "little")
             self._pipeline = parse_filters(rest[n + 4 :])
-        self._cells: dict[tuple[int, int], _Block] = {}  # direct blocks that the root names itself
+        self._blocks: list[_Block] = []  # the direct blocks that were used, in their order
         self._tail = _Block(-1, 0, 0, 0, 0)  # the direct block used last
         self._unfiltered = (-1, b"")  # the address of a block, and what it was before its filters
 
     def place(self, heap_id: bytes) -> tuple[int, int] | bytes:
         """Address and length of the object that `heap_id` names; its bytes themselves if it is tiny or filtered."""
-        kind = heap_id[0] >> 4 & 3
-        if heap_id[0] >> 6 or kind == 3:
+        kind = heap_id[0] >> 4
+        if kind > 2:
             raise CorruptFile("an identifier of a fractal heap is of no known kind")
-        if kind == 2:
-            return self._tiny(heap_id)
-        if kind == 1:
-            return self._huge(heap_id)
+        if kind:
+            return self._tiny(heap_id) if kind == 2 else self._huge(heap_id)
         end = 1 + self._offset_size
         offset = int.from_bytes(heap_id[1:end], "little")
         length = int.from_bytes(heap_id[end : end + self._length_size], "little")
@@ -205,15 +225,25 @@ class FractalHeap:
         raise CorruptFile("a huge object of a fractal heap is in no index")
 
     def _direct_block(self, offset: int) -> _Block:
+        """The direct block that holds `offset`."""
+        blocks = self._blocks
+        before = bisect_right(blocks, offset, key=_begin)
+        if before and offset < blocks[before - 1].begin + blocks[before - 1].size:
+            return blocks[before - 1]
+        found = self._looked_up(offset)
+        if len(blocks) >= _BLOCKS_MOST:
+            blocks.clear()
+        insort(blocks, found)
+        return found
+
+    def _looked_up(self, offset: int) -> _Block:
         """The direct block that holds `offset`: down the doubling table."""
         space = self._space
         if self._rows == 0:
             return _Block(0, self._start, self._root, self._root_stored, self._root_mask)
         block, begin, rows = self._root, 0, self._rows
-        for level in range(64):
+        for _ in range(64):
             row, column = self._cell(offset - begin)
-            if level == 0 and (known := self._cells.get((row, column))) is not None:
-                return known
             if row >= rows or block == space.undefined:
                 break
             size = self._start << max(0, row - 1)
@@ -222,8 +252,6 @@ class FractalHeap:
             begin += (self._first_row << row - 1 if row else 0) + column * size
             found = self._child(block, rows, row, column, _Block(begin, size, 0, size, 0))
             if row < self._direct_rows:
-                if level == 0:
-                    self._cells[row, column] = found
                 return found
             block = found.address
             rows = (size // self._first_row).bit_length()
@@ -248,6 +276,9 @@ class FractalHeap:
             return 0, offset // self._start
         row = (offset // self._first_row).bit_length()
         return row, (offset - (self._first_row << row - 1)) // (self._start << row - 1)
+
+
+_begin = itemgetter(0)
 
 
 def _bytes_for(limit: int) -> int:
