@@ -134,7 +134,8 @@ class Clusters:
             if name == elements.TIMESTAMP:
                 self.time = int.from_bytes(self._bytes(body, min(8, after_or_none - body)), "big")
             elif name in (elements.SIMPLE_BLOCK, elements.BLOCK_GROUP):
-                if (block := self._group(at, body, after_or_none, grouped=name == elements.BLOCK_GROUP)) is not None:
+                block = self._group(at, body, after_or_none, grouped=name == elements.BLOCK_GROUP)
+                if block is not None:
                     yield block
             data, start, stop = self._data, self._start, self._start + len(self._data) - HEAD
             at = after_or_none
