@@ -54,6 +54,27 @@ def test_every_option_is_in_every_file() -> None:
         assert f"-l {name[2:]}" in texts["memx.fish"]
 
 
+ROOM = 64
+"""Cells of a line below an option, in a page of 80 columns."""
+
+
+def test_every_option_has_an_example_that_can_be_pasted() -> None:
+    for command in docgen.commands():
+        assert command.examples
+        assert [line for line in command.examples if len(line) > ROOM] == []
+        without = [flag.names for flag in command.flags if not command.example(flag)]
+        assert [names for names in without if not {"--help", "--version"} & {*names}] == []
+
+
+def test_what_has_a_value_says_what_it_is_without_it() -> None:
+    """But where nothing is left out without it."""
+    evident = {"--files-from", "--select", "--include", "--exclude", "--extractor", "--summary", "--html", "--baseline"}
+    evident |= {"--assert-peak", "--trace", "--count", "--alert", "--alert-command"}
+    for command in docgen.commands():
+        silent = {flag.names[-1] for flag in command.flags if flag.value and "(default: " not in flag.help}
+        assert silent <= evident, command.name
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 @pytest.mark.parametrize(
     ("words", "offered"),
