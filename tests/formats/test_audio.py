@@ -225,6 +225,30 @@ def test_what_is_cut_off_says_so(files: dict[str, Path], kind: str, share: float
         assert cut[:-1] == complete[: len(cut) - 1]
 
 
+@pytest.mark.parametrize("cut", [1, 50, 200, 500, 5000, 15000])
+@pytest.mark.parametrize("kind", ["mka", "tta"])
+def test_cuts_that_a_length_at_the_head_tells(files: dict[str, Path], kind: str, cut: int, tmp_path: Path) -> None:
+    path, whole = tmp_path / f"sound.{kind}", files[kind].read_bytes()
+    path.write_bytes(whole[:-cut])
+    error = read(path)[1]
+    assert isinstance(error, TruncatedFile)
+    assert error.offset == len(whole) - cut
+
+
+def test_true_audio_that_ends_with_a_whole_frame(files: dict[str, Path], tmp_path: Path) -> None:
+    path, whole = tmp_path / "sound.tta", files["tta"].read_bytes()
+    rate, count = struct.unpack_from("<II", whole, 10)
+    lengths = struct.unpack_from(f"<{-(-count // (256 * rate // 245))}I", whole, 22)
+    end = 22 + 4 * len(lengths) + 4 + sum(lengths)
+    for tags in (b"", b"ID3\x04\0\0\0\0\0\x20" + bytes(32)):
+        path.write_bytes(tags + whole[:end])
+        assert read(path)[1] is None
+        path.write_bytes(tags + whole[: end - lengths[-1]])
+        error = read(path)[1]
+        assert isinstance(error, TruncatedFile)
+        assert str(error).endswith(f"its sound at byte {len(tags) + end}")
+
+
 @pytest.mark.parametrize("kind", ["mp3", "wv", "aac", "ac3"])
 @pytest.mark.parametrize("cut", [0, 1, 2, 10, 31, 40, 100, 500])
 def test_the_last_bytes_are_missed(files: dict[str, Path], kind: str, cut: int, tmp_path: Path) -> None:

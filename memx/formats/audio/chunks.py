@@ -1,15 +1,22 @@
 """What sound files in chunks announce, read from their chunk headers: where things lie, and whether all is there."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memx.errors import TruncatedFile
+from memx.formats import extent
+from memx.formats.audio.mpeg import behind_tags
 from memx.sources import Source
 
 _MOST = 10_000
 """Chunks that are looked at: a real file has a few dozen."""
+_ELSEWHERE = {b"\x1aE\xdf\xa3": "matroska", b"\x30\x26\xb2\x75": "asf"}
+"""How containers begin that pictures have, too."""
 _PAGE_TAIL = 1 << 16
 """An Ogg page is at most 65,307 bytes long (RFC 3533, 6)."""
+_TABLE_PART = 1 << 16
+"""Bytes of a table that are read at once."""
 _OPEN_SIZES = frozenset((0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000))
 """Sizes that programs write which do not know the length of the sound (SoX, MPlayer, arecord ...)."""
 
@@ -80,6 +87,10 @@ def cut_off(source: Source) -> TruncatedFile | None:
         return _cut_au(source, size)
     if source.read_at(4, 4) == b"ftyp":
         return _cut_box(source, size)
+    if magic in _ELSEWHERE:
+        return extent.cut_off(source, _ELSEWHERE[magic])
+    if magic[:3] in (b"TTA", b"ID3"):
+        return _cut_true_audio(source, size)
     layout = _LAYOUTS.get(magic)
     if layout is None:
         return None
@@ -130,6 +141,25 @@ def _cut_page(source: Source, size: int) -> TruncatedFile | None:
     if end <= size:
         return None
     return TruncatedFile(f"the file ends at byte {size}, inside an Ogg page", offset=size)
+
+
+def _cut_true_audio(source: Source, size: int) -> TruncatedFile | None:
+    """True Audio (TTA1 format description): behind its header stands how long each frame is, of 256/245 seconds."""
+    at = behind_tags(source)
+    header = source.read_at(at, 22)
+    if header[:4] != b"TTA1" or len(header) < 22:
+        return None
+    rate, samples = struct.unpack_from("<II", header, 10)
+    frame = 256 * rate // 245
+    table = 4 * -(-samples // frame) if frame else 0
+    at += len(header)
+    end = at + table + 4  # behind the table its checksum
+    for begin in range(at, min(at + table, size), _TABLE_PART):
+        part = source.read_at(begin, min(_TABLE_PART, at + table - begin))
+        end += sum(length for (length,) in struct.iter_unpack("<I", part[: len(part) & ~3]))
+    if end <= size:
+        return None
+    return TruncatedFile(f"the file ends at byte {size}, its sound at byte {end}", offset=size)
 
 
 def _cut_box(source: Source, size: int) -> TruncatedFile | None:

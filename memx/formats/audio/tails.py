@@ -24,11 +24,14 @@ _FRAMES: dict[str, tuple[Callable[[bytes, int], Frame], bytes, int]] = {
 def cut_frame(source: Source, container: str) -> TruncatedFile | None:
     """The error of a stream that ends inside a frame; None where that cannot be told."""
     size = source.size or 0
-    if container != "wv" and container not in _FRAMES:
+    if container not in ("wv", "tta") and container not in _FRAMES:
         return None
     begin = max(0, size - (_LONGEST_BLOCK if container == "wv" else _TAIL))
     tail = source.read_at(begin, size - begin)
-    end = _end_of_block(tail) if container == "wv" else _end_of_frames(tail, *_FRAMES[container])
+    if container in _FRAMES:
+        end = _end_of_frames(tail, *_FRAMES[container])
+    else:
+        end = _end_of_block(tail) if container == "wv" else 0  # where frames end, True Audio says at its head
     for what, reaches in (("frame", begin + end), ("tag", begin + _end_of_tag(tail))):
         if reaches > size:
             return TruncatedFile(

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.extent import cut_off
 from memx.formats.video.assembly import in_blocks, record_of
 from memx.formats.video.clock import NO_TIME
-from memx.formats.video.extent import cut_off
 from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Presentation
 from memx.records import Record

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from memx.errors import CorruptFile, MemxError, OverMemory, SourceFailed, TruncatedFile, UnsupportedSource
 from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.extent import boxes, cut_off, without_movie
 from memx.formats.signatures import is_named_as_sound, video_container
 from memx.formats.video.describe import chapter_record, seconds, stream_records, tags
-from memx.formats.video.extent import boxes, cut_off, without_movie
 from memx.records import Record
 
 if TYPE_CHECKING:

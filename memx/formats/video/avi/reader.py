@@ -7,6 +7,7 @@ from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
+from memx.formats.extent import cut_off
 from memx.formats.video.assembly import limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import BEGIN, Chunks
@@ -16,7 +17,6 @@ from memx.formats.video.avi.packets import Demuxer
 from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
 from memx.formats.video.clock import rescale
 from memx.formats.video.demuxed import DemuxedReader, presented
-from memx.formats.video.extent import cut_off
 from memx.formats.video.probe import Presentation, estimate, probe
 from memx.formats.video.window import Window
 from memx.records import Record

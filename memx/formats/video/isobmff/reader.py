@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from memx.errors import MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
+from memx.formats.extent import cut_off, without_movie
 from memx.formats.signatures import is_isobmff, is_named_as_sound
-from memx.formats.video.extent import cut_off, without_movie
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes

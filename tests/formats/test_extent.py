@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from memx.formats.video.extent import boxes, cut_off
+from memx.formats.extent import boxes, cut_off
 from memx.sources import open_source
 
 
@@ -84,7 +84,7 @@ def test_cut(container: str, data: bytes, where: str) -> None:
 
 
 def test_boxes_that_never_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memx.formats.video.extent._MOST_PARTS", 10)
+    monkeypatch.setattr("memx.formats.extent._MOST_PARTS", 10)
     data = box(b"free", 8) * 1000
     assert len(list(boxes(open_source(io.BytesIO(data)), len(data)))) == 10
 
