@@ -1,5 +1,7 @@
 """`make demo`: one real file of each format through the real command, some that fit no memory, and the usual tools.
 
+On a terminal, what lasts longer than a second shows its memory while it runs: that is memx's own live view.
+
 Run as `python -m tests.demo [FOLDER]`; without a folder the files go to a temporary one.
 """
 
@@ -24,10 +26,19 @@ from memx.units import format_size
 from tests.bench.__main__ import ROWS
 from tests.bench.runner import Failed, forget, measure
 
-SHOWN = 5
+SHOWN = 2
 """Records of each file that are shown."""
-GIANTS = ("dicom", "fits", "hdf5", "netcdf")
-"""Formats of which a file of 100 GiB is read in a moment: what makes it large is never touched."""
+GIANTS = (
+    ("dicom", "build_giant"),
+    ("fits", "build_giant"),
+    ("hdf5", "build_giant"),
+    ("netcdf", "build_giant"),
+    ("video", "build_giant_matroska"),
+    ("audio", "build_giant_pcm"),
+)
+"""Who builds a file of 100 GiB, which is read in a moment: what makes it large is never touched. Sound is read."""
+READ_WHOLE = 1 << 29
+"""Bytes of a file of no format that is known: every one of them is read."""
 USUAL = ("dicom-pixels", "dicom-frames", "fits-hdus", "netcdf-4", "video-mp4")
 """The benchmarks that a moment is enough for; `make bench` has all, measured more than once."""
 
@@ -83,9 +94,14 @@ def stream(path: Path) -> Run:
     return Run(path, first, end, json.loads(first[0])["format"])
 
 
+def command_of(path: Path) -> Text:
+    """The command as it would be typed."""
+    return Text.assemble(("$ ", "dim"), ("memx stream ", "bold"), (path.name, "bold cyan"))
+
+
 def show(console: Console, run: Run) -> None:
     """The command as it would be typed, and its first lines."""
-    console.print(Text.assemble(("$ ", "dim"), ("memx stream ", "bold"), (run.path.name, "bold cyan")))
+    console.print(command_of(run.path))
     for line in run.lines:
         text = Text(line if line.isprintable() else ascii(line)[1:-1], no_wrap=True)
         text.truncate(console.width, overflow="ellipsis")
@@ -107,14 +123,15 @@ def table_of(title: str, runs: Sequence[Run]) -> Table:
     return table
 
 
-def beside(folder: Path) -> Table:
+def show_beside(console: Console, folder: Path) -> None:
     """What memx takes, and what the usual tools take for the same file: those that are installed here."""
-    table = Table(title="Beside the usual tools", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("work", header_style="cyan")
-    table.add_column("tool", header_style="cyan")
-    for heading in ("time", "peak"):
-        table.add_column(heading, justify="right", header_style="cyan", no_wrap=True)
+
+    def line(name: str, seconds: str, peak: str) -> Text:
+        return Text(f"  {name:<40}{seconds:>10}{peak:>12}")
+
+    console.print(line("", "time", "peak"), style="cyan")
     for row in (row for row in ROWS if row.key in USUAL):
+        console.print(Text(row.work))
         try:
             result = measure(row, folder, 1)
         except Failed:  # a tool that ended badly the second time
@@ -123,10 +140,15 @@ def beside(folder: Path) -> Table:
             forget(row, folder)
         if result.missing:
             continue
-        table.add_row(row.work, "memx", f"{result.seconds[0]:.2f} s", format_size(result.peak), style="bold")
+        console.print(line("memx", f"{result.seconds[0]:.2f} s", format_size(result.peak)), style="bold")
         for against in (against for against in result.against if not against.missing):
-            table.add_row("", against.peer.name, f"{against.seconds[0]:.2f} s", format_size(against.peak))
-    return table
+            console.print(line(against.peer.name, f"{against.seconds[0]:.2f} s", format_size(against.peak)))
+
+
+def said(console: Console, text: str) -> None:
+    """What comes now."""
+    console.print(Text(text, style="bold"))
+    console.print()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -135,6 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="memx-demo-") as temporary:
         folder = Path(arguments[0] if arguments else temporary)
         folder.mkdir(parents=True, exist_ok=True)
+        said(console, "One file of each format: JSON lines, each as soon as it is read.")
         runs = []
         for name in sorted(format_names(), key=lambda name: (name == "binary", name)):
             run = stream(real_file(name, folder))
@@ -142,23 +165,31 @@ def main(arguments: Sequence[str]) -> int:
             runs.append(run)
         console.print(table_of("One file of each format, through the real command", runs))
         console.print()
-        giants = [stream(path) for path in made_giants(folder)]
-        console.print(table_of("The same with files that no memory holds", giants))
+        said(console, "Now files that no memory holds, and two of which every byte has to be read.")
+        giants = []
+        for path in made_giants(folder):
+            console.print(command_of(path))
+            giants.append(stream(path))
         console.print()
-        console.print(beside(folder / "beside"))
+        console.print(table_of("The memory is the same", giants))
+        console.print()
+        said(console, "Beside the usual tools, on files that are made for it:")
+        show_beside(console, folder / "beside")
     return 0 if all(run.end["status"] == "complete" for run in (*runs, *giants)) else 1
 
 
 def made_giants(folder: Path) -> list[Path]:
     """Sparse files: they take no disk, where the file system knows holes."""
     giants = []
-    for name in GIANTS:
+    for name, build in GIANTS:
         try:
-            module = importlib.import_module(f"tests.samples.{name}")
-            giants.append(module.build_giant(folder))
+            giants.append(getattr(importlib.import_module(f"tests.samples.{name}"), build)(folder))
         except OSError:  # a file system that has no holes, or bounds the size of a file
             continue
-    return giants
+    whole = folder / "large.bin"
+    with whole.open("wb") as file:
+        file.truncate(READ_WHOLE)
+    return [*giants, whole]
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ _SHIMS = {
     # no test asks the network: what would be fetched stands here
     "curl": 'for last; do :; done\nexec cat "$(basename "$last")"',
     "logger": 'echo "$@" >> log',
-    # what is within the container, or the scope, runs here
-    "docker": 'while [ "$1" != memx ]; do shift; done; shift\nexec "$@"',
+    # what is within the container, or the scope, runs here; how an image is built is a test of its own
+    "docker": '[ "$1" = build ] && exit 0\nwhile [ "$1" != memx ]; do shift; done; shift\nexec "$@"',
     "systemd-run": 'while [ "$1" != memx ]; do shift; done\nexec "$@"',
     "duckdb": f"exec {sys.executable} -c 'import duckdb, sys; print(duckdb.sql(sys.argv[2]))' \"$@\"",
     "man": "exit 0",  # that the pages are good is tested with those who typeset them

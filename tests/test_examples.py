@@ -1,11 +1,12 @@
 """Every example of the README, the guide and the help is typed, in a folder where the files that it names are.
 
 Where a tool is missing the test says so: skipped by name here, failed in CI (`oracle`). A shim stands for what no
-test may do: see `tests.desk`.
+test may do: see `tests.desk`. No block is left out: one that is of no known kind fails.
 """
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,7 +22,7 @@ from tests.desk import ROOT, lay, typed
 
 GUIDE = ROOT / "man" / "memx-guide.7"
 TOOLS = ("jq", "find", "head", "tail")
-KINDS = ("shell", "python", "toml", "text", "file")
+KINDS = ("shell", "python", "toml", "make", "dockerfile", "file")
 _ROFF = {r"\e": "\\", r"\-": "-", r"\(aq": "'", r"\(ga": "`", r"\(ha": "^", r"\(ti": "~", r"\&": ""}
 
 
@@ -50,7 +51,7 @@ class Block:
 
 def of_readme() -> list[Block]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    kinds = {"console": "shell", "python": "python", "": "text"}
+    kinds = {"console": "shell", "python": "python", "": "make"}
     found = re.finditer(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [Block(f"README.md: {number}", kinds[one[1]], "", one[2]) for number, one in enumerate(found)]
 
@@ -98,8 +99,40 @@ def type_all(blocks: list[Block], folder: Path) -> None:
             assert (python.returncode, python.stderr) == (0, ""), (block.where, python)
         elif block.kind == "toml":
             tomllib.loads(block.text)
+        elif block.kind == "make":
+            run_targets(block)
+        elif block.kind == "dockerfile":
+            build_image(block, folder / "image")
         elif block.kind == "file":
             (folder / block.argument).write_text(block.text, encoding="utf-8")
+
+
+def run_targets(block: Block) -> None:
+    """Has `make` say what it would do for each target; the tests, the benchmarks and the demo are run elsewhere."""
+    for line in block.text.splitlines():
+        words = line.partition("#")[0].split()
+        assert words[:1] == ["make"], block
+        done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, (block.where, line, done)
+
+
+def build_image(block: Block, folder: Path) -> None:
+    """Takes the steps of a Dockerfile, but here: without an image to begin with, and without the network."""
+    steps = [line.partition(" ") for line in block.text.splitlines()]
+    assert [name for name, _, _ in steps] == ["FROM", "COPY", "RUN"], block
+    image, copied, run = (argument for _, _, argument in steps)
+    least = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    python = re.fullmatch(r"python:3\.(\d+)-slim", image)
+    assert python is not None
+    assert int(python[1]) >= int(least.removeprefix(">=3."))
+    shutil.copytree(ROOT, folder / "src", ignore=shutil.ignore_patterns(".*", "tests", "build"))
+    assert copied == ". /src"
+    here = f"--no-deps --no-index --no-build-isolation --target {folder / 'site'}"
+    command = run.replace("pip install", f"{sys.executable} -m pip install {here}").replace("/src", str(folder / "src"))
+    subprocess.run(command, shell=True, check=True, capture_output=True, timeout=100)
+    version = [sys.executable, "-m", "memx", "--version"]
+    done = subprocess.run(version, cwd=folder / "site", check=True, capture_output=True, timeout=60)
+    assert done.stdout.startswith(b"memx ")
 
 
 @pytest.fixture
@@ -155,7 +188,7 @@ def test_the_configuration_of_the_guide_is_read(desk: Path) -> None:
 def test_every_variable_is_in_the_guide() -> None:
     variables = {flag.variable for command in docgen.commands() for flag in command.flags if flag.variable}
     text = GUIDE.read_text(encoding="utf-8")
-    assert [name for name in sorted(variables) if f".Ev {name}" not in text] == []
+    assert [name for name in sorted(variables) if f"Ev {name}" not in text] == []
 
 
 def test_every_command_of_memx_in_the_guide_has_known_options() -> None:
