@@ -68,6 +68,9 @@ uninstall:  ## take away what install put below PREFIX
 		while read -r file; do rm -f "$(DESTDIR)$(PREFIX)/share/$$file"; done; fi
 	rm -f $(DESTDIR)$(PREFIX)/bin/memx
 	rm -rf $(HOME_DIR)
+	@cd $(DESTDIR)$(PREFIX) && for folder in bin lib share/man/man1 share/man/man7 share/zsh/site-functions \
+		share/fish/vendor_completions.d share/bash-completion/completions; do \
+		rmdir -p $$folder 2>/dev/null || :; done  # those that nothing else is in
 
 clean:  ## take away what was made, .venv too
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
