@@ -77,7 +77,7 @@ def test_file(case: Case) -> None:
         faults += ["not the same bytes twice"] * (comparable(read(case.path)) != comparable(records))
     if case.format is not None and not same_format(case, records[0]["format"]):
         faults.append(f"the format is {records[0]['format']}, not {case.format}")
-    faults += disagreements(case.path, records)
+    faults += disagreements(case.path, records) or []
     deviation = DEVIATIONS.get(case.name)
     if deviation is None:
         assert not faults, summary(records, faults)
@@ -112,8 +112,8 @@ def read(path: Path) -> list[Record]:
     return list(Stream(path).records())
 
 
-def disagreements(path: Path, records: list[Record]) -> list[str]:
-    """What the oracle of the format that memx found says against `records`.
+def disagreements(path: Path, records: list[Record]) -> list[str] | None:
+    """What the oracle of the format that memx found says against `records`; None where it cannot read the file.
 
     It is asked in a process of its own: there are files that crash the libraries.
     """
@@ -129,9 +129,10 @@ def disagreements(path: Path, records: list[Record]) -> list[str]:
         said = answer.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        return []  # the library did not survive the file
+        return None  # the library did not survive the file
     assert os.waitstatus_to_exitcode(status) == 0, said.decode()
-    return list(json.loads(said))
+    told: list[str] | None = json.loads(said)
+    return told
 
 
 def _ask(oracle: ModuleType, path: Path, records: list[Record], answer: int) -> None:
@@ -140,7 +141,7 @@ def _ask(oracle: ModuleType, path: Path, records: list[Record], answer: int) -> 
     try:
         said = json.dumps(oracle.disagreements(str(path), records)).encode()
     except NotReadable:
-        said = b"[]"
+        said = b"null"
     except BaseException:
         said, status = traceback.format_exc().encode(), 1
     with os.fdopen(answer, "wb") as pipe:
