@@ -8,7 +8,6 @@ import base64
 import json
 import math
 import os
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -49,11 +48,23 @@ def encode_all(records: list[Record]) -> bytes:
 def decode(line: bytes) -> Record:
     """The record of one line that `encode` made."""
     # orjson makes floats of integers beyond 64 bits, and says nothing
-    record: Record = json.loads(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
+    record: Record = json.loads(line) if _has_long_number(line) else orjson.loads(line)
     return record
 
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+def decode_all(lines: bytes) -> list[Record]:
+    """The records of whole lines, each as `decode` makes it: at once, which costs a fourth of one by one."""
+    listed = b"[" + lines[:-1].replace(b"\n", b",") + b"]"
+    records: list[Record] = json.loads(listed) if _has_long_number(listed) else orjson.loads(listed)
+    return records
+
+
+def _has_long_number(line: bytes) -> bool:
+    return _LONG_NUMBER in line.translate(_NO_DIGIT_BUT_NOUGHT)  # many times faster than a regular expression
+
+
+_LONG_NUMBER = b"0" * 19
+_NO_DIGIT_BUT_NOUGHT = bytes.maketrans(b"123456789", b"000000000")
 
 
 def text(raw: bytes) -> str:

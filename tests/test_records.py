@@ -12,6 +12,7 @@ from memx.records import (
     MAX_LINE,
     binary,
     decode,
+    decode_all,
     display_path,
     encode,
     encode_all,
@@ -223,4 +224,6 @@ def test_a_long_double_becomes_a_number() -> None:
     ids=("plain", "the same inside", "the same in a string", "odd", "long"),
 )
 def test_together_they_are_encoded_as_alone(records: list[dict[str, Any]]) -> None:
-    assert encode_all(records) == b"".join(map(encode, records))
+    lines = encode_all(records)
+    assert lines == b"".join(map(encode, records))
+    assert decode_all(lines) == [decode(line) for line in lines.splitlines()]

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memx.errors import CorruptFile, MemxError, TruncatedFile
-from memx.formats import detect
-from memx.formats.base import BelongsTo, ReadOptions
+from memx.errors import CorruptFile, TruncatedFile
+from memx.formats.base import BelongsTo
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.avi import AviStreamReader
 from memx.formats.video.avi.chunks import Chunks
@@ -20,82 +19,14 @@ from memx.formats.video.avi.framing import Frames
 from memx.formats.video.packets import h264, mpegaudio
 from memx.records import decode, encode
 from memx.sources import open_source
-from tests.oracles.video import disagreements
+from tests.formats import reading
+from tests.formats.reading import Told, packets
 from tests.samples import avi as samples
 from tests.samples import video
 
-Told = tuple[dict[str, Any], list[dict[str, Any]], str | None]
 
-
-def read(path: Path, reader: type = AviStreamReader, **options: Any) -> Told:
-    """What the `file` line gets, the records, and the code of the error behind them."""
-    records: list[dict[str, Any]] = []
-    with open_source(path) as source, reader(source, ReadOptions(**options)) as opened:
-        added = opened.begin()
-        try:
-            for record in opened.records():
-                records.append(record)  # noqa: PERF402 - what came before an error stands
-        except MemxError as exc:
-            return added, records, exc.code
-    return added, records, None
-
-
-def packets(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [record for record in records if record["type"] == "packet"]
-
-
-@pytest.mark.parametrize("name", samples.CONSTRUCTS)
-def test_says_what_ffmpeg_says(name: str, tmp_path: Path) -> None:
-    path = samples.build(tmp_path, name)
-    told = read(path)
-    assert told[2] is None
-    assert packets(told[1])
-    assert told == read(path, VideoStreamReader)
-
-
-@pytest.mark.oracle("ffprobe")
-def test_agrees_with_ffprobe(tmp_path: Path) -> None:
-    path = video.build_kind(tmp_path, "riff.avi")
-    added, records, error = read(path)
-    assert error is None
-    assert len(packets(records)) >= video.FRAMES
-    assert disagreements(path, [{"type": "file", "format": "video", **added}, *records]) == []
-
-
-@pytest.mark.parametrize(
-    ("picture", "sound"),
-    [
-        ("mpeg4", "libmp3lame"),
-        ("mpeg4", "mp2"),
-        ("msmpeg4v2", "adpcm_ms"),
-        ("msmpeg4", "pcm_s16le"),
-        ("wmv1", "pcm_u8"),
-    ],
-)
-def test_says_what_ffmpeg_says_of_its_own_files(
-    picture: str, sound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(video.KINDS, "made.avi", (picture, sound, {}))
-    path = video.build_kind(tmp_path, "made.avi")
-    assert read(path) == read(path, VideoStreamReader)
-
-
-@pytest.mark.parametrize("name", samples.CONSTRUCTS)
-def test_lines_are_the_records(name: str, tmp_path: Path) -> None:
-    path = samples.build(tmp_path, name)
-    told: list[dict[str, Any]] = []
-    with open_source(path) as source, AviStreamReader(source) as reader:
-        reader.begin()
-        for block in reader.blocks():
-            told += map(decode, block.splitlines()) if isinstance(block, bytes) else [block]
-    assert told == read(path)[1]
-
-
-def test_a_summary_has_no_packets(tmp_path: Path) -> None:
-    path = samples.build(tmp_path, "indexed")
-    _, records, error = read(path, summary=True)
-    assert error is None
-    assert [record["type"] for record in records] == ["stream", "stream"]
+def read(path: Path) -> Told:
+    return reading.read(path, AviStreamReader)
 
 
 @pytest.mark.parametrize("name", ["no_index", "mp3_parted"])
@@ -107,7 +38,7 @@ def test_a_cut_file_gives_its_packets_up_to_there(name: str, tmp_path: Path) -> 
         path.write_bytes(whole[:length])
         added, records, error = read(path)
         assert error == TruncatedFile.code, length
-        theirs = read(path, VideoStreamReader)
+        theirs = reading.read(path, VideoStreamReader)
         assert packets(records) == packets(theirs[1]), length
         assert added == theirs[0]
 
@@ -157,7 +88,7 @@ def test_h264_is_read_directly(films: dict[str, Path], name: str, part: float, t
     begin = data.index(b"movi") + 4
     path.write_bytes(data[: begin + int((len(data) - begin) * part)])
     told = read(path)
-    assert told == read(path, VideoStreamReader)
+    assert told == reading.read(path, VideoStreamReader)
     assert {packet["pts"] for packet in packets(told[1]) if packet["stream_index"] == 0} == {None}
     assert len({packet["keyframe"] for packet in packets(told[1])}) == 2
     with open_source(path) as source, AviStreamReader(source) as reader:
@@ -171,6 +102,18 @@ def _until_cut(reader: AviStreamReader) -> Iterator[Any]:
         yield from reader.blocks()
     except TruncatedFile:
         return
+
+
+def test_of_reordered_pictures_only_some_are_shown_when_they_are_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "reordered.avi"
+    with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as out:
+        pictures = video._codec(out, "mpeg4", width=64, height=48, pix_fmt="yuv420p", max_b_frames=2)
+        for number in range(100):
+            out.mux(pictures.encode(video._picture(pictures, number)))
+        out.mux(pictures.encode(None))
+    told = read(path)
+    assert told == reading.read(path, VideoStreamReader)
+    assert {packet["pts"] == packet["dts"] for packet in packets(told[1])[50:]} == {True, False}
 
 
 IDR, INTER = b"\0\0\0\1\x65\x88", b"\0\0\1\x41\x9a\x20"
@@ -215,16 +158,6 @@ def test_an_index_of_a_chunk_far_beyond_the_file_comes_to_an_end(tmp_path: Path)
     assert found[-1]["pos"] + found[-1]["size"] == path.stat().st_size
 
 
-def test_sound_alone_is_for_the_audio_reader(tmp_path: Path) -> None:
-    path = tmp_path / "sound.avi"
-    path.write_bytes(samples.form([samples.pcm_stream(640)], [samples.chunk(b"00wb", bytes(1280))]))
-    with pytest.raises(BelongsTo) as direction:
-        read(path)
-    assert direction.value.key == "audio"
-    with open_source(path) as source:
-        assert detect(source).key == "avi"
-
-
 @pytest.mark.parametrize(
     "headers",
     [
@@ -247,25 +180,6 @@ def test_headers_without_media_data_are_corrupt(tmp_path: Path) -> None:
     path.write_bytes(samples.listed(b"AVI ", samples.listed(b"hdrl", samples.main_header(1, 0)), name=b"RIFF"))
     with pytest.raises(CorruptFile):
         read(path)
-
-
-def test_payload_is_stepped_over(tmp_path: Path) -> None:
-    path = samples.write_with_holes(tmp_path / "large.avi", 200, 1 << 20)
-    with open_source(path) as source, AviStreamReader(source) as reader:
-        reader.begin()
-        assert len(packets(list(reader.records()))) == 200
-        assert source.bytes_read < path.stat().st_size // 30
-
-
-def test_a_tenth_is_read_of_small_packets_at_most(tmp_path: Path) -> None:
-    path = tmp_path / "small.avi"
-    chunks = [one for _ in range(10000) for one in (*samples.frames(1, 500), samples.chunk(b"01wb", bytes(640)))]
-    index = samples.old_index(chunks)
-    path.write_bytes(samples.form([samples.video_stream(10000), samples.pcm_stream(3200000)], chunks, index))
-    with open_source(path) as source, AviStreamReader(source) as reader:
-        reader.begin()
-        assert len(packets(list(reader.records()))) == 20000
-        assert source.bytes_read < path.stat().st_size / 10
 
 
 # tokenizers

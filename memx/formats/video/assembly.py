@@ -6,9 +6,10 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from memx.errors import MemxError
 from memx.formats.video.clock import NO_TIME, Packet, absolute
 from memx.formats.video.probe import Observed
-from memx.records import Record, decode, encode
+from memx.records import Record, encode
 
 DISPOSITIONS = (
     "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired",
@@ -117,15 +118,19 @@ LINE_END = {False: ',"keyframe":false}\n', True: ',"keyframe":true}\n'}
 """How the lines of packets end, behind `pos`."""
 
 
-def record_of(line: str) -> Record:
-    """The record of a line."""
-    return decode(line.encode("ascii"))
-
-
 def in_blocks(lines: Iterator[str]) -> Iterator[bytes]:
-    """Many lines at a time."""
-    while block := "".join(islice(lines, _LINES)):
-        yield block.encode("ascii")
+    """Many lines at a time; before an error those that were told before it."""
+    while True:
+        block: list[str] = []
+        try:
+            block.extend(islice(lines, _LINES))
+        except MemxError:
+            if block:
+                yield "".join(block).encode("ascii")
+            raise
+        if not block:
+            return
+        yield "".join(block).encode("ascii")
 
 
 def ratio(value: Fraction | None) -> str | None:

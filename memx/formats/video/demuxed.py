@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import in_blocks, record_of
+from memx.formats.video.assembly import in_blocks
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Presentation
-from memx.records import Record
+from memx.records import Record, decode_all
 
 _SECOND = 1_000_000
 
@@ -39,7 +39,8 @@ class DemuxedReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
-        yield from map(record_of, self._lines())
+        for block in in_blocks(self._lines()):
+            yield from decode_all(block)
         yield from self._ending()
 
     def blocks(self) -> Iterator[Record | bytes]:
