@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -439,6 +440,69 @@ def test_addresses_and_lengths_of_any_width(
     assert records[-1]["status"] == "complete"
     attributes = by_path(records)["/plain"]["attributes"]
     assert (attributes["text"], attributes["texts"]) == ("in the global heap", ["of", "any", "length", ""])
+
+
+@pytest.mark.parametrize("user_block", [0, 512, 4096])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_superblocks_of_every_version(version: int, user_block: int, tmp_path: Path) -> None:
+    path = samples.build_superblock(tmp_path, version, user_block)
+    assert path.read_bytes()[user_block + 8] == version
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    assert (records[-1]["status"], by_path(records)["/group/inside"]["shape"]) == ("complete", [3])
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_numbers_of_any_width_and_layout(libver: str, tmp_path: Path) -> None:
+    path = samples.build_numbers(tmp_path, libver)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    values = by_path(records)["/"]["attributes"]
+    assert (len(values), records[-1]["status"]) == (25, "complete")
+    raw = {name: bytes((37 * n + 11 * len(name)) % 256 for n in range(12)) for name in values}
+    for name, order, signed in (("i4 17 0", "little", True), ("u4 31 1", "big", False), ("I4 5 3", "big", True)):
+        bits, offset = map(int, name.split()[1:])
+        for n, value in enumerate(values[name]):
+            field = int.from_bytes(raw[name][4 * n : 4 * n + 4], order) >> offset & (1 << bits) - 1
+            assert value == field - (field >> bits - 1 << bits) * signed
+    assert values["committed"] == [1, 2]
+
+
+def test_headers_with_times_and_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "times.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        how.set_obj_track_times(True)
+        how.set_attr_phase_change(4, 2)
+        h5py.h5d.create(file.id, b"d", h5py.h5t.STD_I32LE, h5py.h5s.create_simple((3,)), how)
+        for index in range(3):
+            file["d"].attrs[f"a{index}"] = index
+    records = directly(path)
+    assert path.read_bytes()[by_path(records)["/d"]["address"] + 5] & 0x30 == 0x30
+    assert by_path(records)["/d"]["attributes"] == {"a0": 0, "a1": 1, "a2": 2}
+    assert disagreements(str(path), records) == []
+
+
+def test_layouts_of_the_first_versions_and_links_of_the_user(tmp_path: Path) -> None:
+    path = samples.build_old_layouts(tmp_path)
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    assert (records[-1]["status"], by_path(records)["/links/external"]["kind"]) == ("complete", "user-defined")
+    raw = path.read_bytes()
+    for name in ("/one", "/two"):
+        place = by_path(records)[name]["offset"]
+        assert np.frombuffer(raw[place : place + 24], "<i4").tolist() == list(range(6))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "depth"), [(20, 0), (400, 1), (5000, 2), (40_000, 3)])
+def test_b_trees_of_every_depth(count: int, depth: int, tmp_path: Path) -> None:
+    path = samples.build_members(tmp_path, count, "latest")
+    raw = path.read_bytes()
+    depths = {raw[at + 12] for at in (found.start() for found in re.finditer(b"BTHD\0\5", raw))}
+    assert depth in depths
+    paths = sorted(by_path(directly(path)))
+    assert paths == ["/", "/many", *(f"/many/link {index:07d}" for index in range(count))]
 
 
 def test_an_image_of_a_cache_is_for_the_library(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 ENUM = {"RED": 0, "GREEN": 1, "BLUE": -3}
 
@@ -252,6 +252,78 @@ def build_shared_messages(folder: Path, listed: int) -> Path:
             data.attrs["units"], data.attrs["numbers"] = "a long text that all have" * 2, np.arange(12)
             for more in range(index % 2 * 12):  # in a heap of their own
                 data.attrs[f"more {more}"] = np.arange(12)
+    return path
+
+
+def build_superblock(folder: Path, version: int, user_block: int) -> Path:
+    """A superblock of a version behind a user block."""
+    library, path = _library(), folder / f"superblock_{version}_{user_block}.h5"
+    library.H5Pset_istore_k.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    how, access = h5p.create(h5p.FILE_CREATE), h5p.create(h5p.FILE_ACCESS)
+    how.set_userblock(user_block)
+    if version == 1:  # which is there to say how wide the nodes are that index chunks
+        assert library.H5Pset_istore_k(how.id, 64) >= 0
+    bounds = (h5f.LIBVER_EARLIEST, h5f.LIBVER_EARLIEST, h5f.LIBVER_V18, h5f.LIBVER_LATEST)
+    access.set_libver_bounds(bounds[version], h5f.LIBVER_LATEST)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how, access)) as file:
+        file.create_dataset("chunked", data=np.arange(1000), chunks=(3,))
+        file["group/inside"], file.attrs["a"] = np.arange(3), 1
+    return path
+
+
+def build_numbers(folder: Path, libver: str) -> Path:
+    """Attributes of integers of any width, floats of any layout, complex numbers, and of committed types."""
+    library, path = _library(), folder / f"numbers_{libver}.h5"
+    library.H5Pset_relax_file_integrity_checks.argtypes = [ctypes.c_int64, ctypes.c_uint64]
+    access = h5p.create(h5p.FILE_ACCESS)
+    bounds = {"earliest": h5f.LIBVER_EARLIEST, "latest": h5f.LIBVER_LATEST}
+    access.set_libver_bounds(bounds[libver], h5f.LIBVER_LATEST)
+    assert library.H5Pset_relax_file_integrity_checks(access.id, 1) >= 0  # H5F_RFIC_UNUSUAL_NUM_UNUSED_NUMERIC_BITS
+    kinds: dict[str, Any] = {"complex": h5t.COMPLEX_IEEE_F32LE, "complex big": h5t.COMPLEX_IEEE_F64BE}
+    for name, base in (("i", h5t.STD_I32LE), ("u", h5t.STD_U32BE), ("I", h5t.STD_I32BE)):
+        for size, bits, offset in ((4, 5, 3), (4, 31, 1), (4, 17, 0), (3, 20, 2), (7, 50, 3), (8, 63, 1)):
+            kind = kinds[f"{name}{size} {bits} {offset}"] = base.copy()
+            kind.set_size(size)
+            kind.set_precision(bits)
+            kind.set_offset(offset)
+    # bits in all, place of the sign, place and size of the exponent, of the mantissa, what the exponent is more
+    for layout in ((16, 15, 7, 8, 0, 7, 127), (8, 7, 3, 4, 0, 3, 7), (24, 23, 16, 7, 0, 16, 63)):
+        bits, *fields, bias = layout
+        kind = kinds[f"float {bits}"] = h5t.IEEE_F32LE.copy()
+        kind.set_fields(*fields)
+        kind.set_precision(bits)
+        kind.set_ebias(bias)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, None, access)) as file:
+        for name, kind in kinds.items():
+            raw = bytes((37 * place + 11 * len(name)) % 256 for place in range(3 * kind.get_size()))
+            values = np.frombuffer(raw, f"V{kind.get_size()}")
+            h5a.create(file.id, name.encode(), kind, h5s.create_simple((3,))).write(values, mtype=kind)
+        file["type"], file["pair"] = np.dtype("<i2"), np.dtype([("a", "<f4"), ("b", "S3")])
+        file.attrs.create("committed", [1, 2], dtype=file["type"])
+        file.attrs.create("committed pair", np.zeros(2, file["pair"].dtype), dtype=file["pair"])
+    return path
+
+
+def build_old_layouts(folder: Path) -> Path:
+    """Layout messages of versions 1 and 2, and a link that is the user's own: no library writes them any more."""
+    path = folder / "old_layouts.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in ("one", "two"):
+            file[name] = np.arange(6, dtype="<i4")
+        file.create_dataset("chunked", data=np.arange(6, dtype="<i4"), chunks=(4,))
+        file["links/external"] = h5py.ExternalLink("file", "/object")
+        addresses = [h5g.get_objinfo(file[name].id).objno[0] for name in ("one", "two", "chunked")]
+    raw = bytearray(path.read_bytes())
+    for number, address in enumerate(addresses):
+        at = raw.index(b"\x08\0\x18\0", address) + 8  # a message of type 8 that has 24 bytes
+        chunked = raw[at + 1] == 2
+        place = raw[at + (3 if chunked else 2) :][:8]
+        sides = struct.pack("<II", 4, 4) if chunked else struct.pack("<I", 6 * 4)
+        body = bytes((1 + number % 2, len(sides) // 4, raw[at + 1], 0, 0, 0, 0, 0)) + place + sides
+        raw[at : at + 24] = body.ljust(24, b"\0")
+    at = raw.index(b"\x01\x08\x40\x08external")
+    raw[at + 2] = 187
+    path.write_bytes(raw)
     return path
 
 
