@@ -116,8 +116,8 @@ def _asf(source: Source, size: int) -> Iterator[Part]:
     at = 0
     for what in ("Header Object", "Data Object"):
         length = int.from_bytes(source.read_at(at + 16, 8), "little")
-        if length < 24:
-            return  # a broadcast does not know its length
+        if length < 24 or length >> 48:
+            return  # a broadcast does not know its length, and there are writers that leave none
         yield what, at, at + length
         at += length
 

@@ -44,6 +44,7 @@ WHOLE = {
     "ogg": ("ogg", OGG + b"\2\3\4" + bytes(7)),
     "asf": ("asf", bytes(16) + struct.pack("<Q", 30) + bytes(6) + bytes(16) + struct.pack("<Q", 28) + bytes(4)),
     "live asf": ("asf", bytes(16) + struct.pack("<Q", 24) + bytes(16) + struct.pack("<Q", 0) + bytes(4)),
+    "asf of no length": ("asf", bytes(16) + struct.pack("<Q", 24) + bytes(16) + struct.pack("<Q", 1 << 54)),
     "transport": ("mpegts", (b"G" + bytes(187)) * 6),
     "transport with junk": ("mpegts", (b"G" + bytes(187)) * 25 + b"junk"),
     "flash": ("swf", b"FWS\6" + struct.pack("<I", 20) + bytes(12)),
