@@ -5,13 +5,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.datatypes import Datatype, elements, nested
-from memx.formats.hdf5.headers import ObjectHeader
+from memx.formats.hdf5.headers import Message, ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
 from memx.formats.hdf5.shared import SHARED, Shared
@@ -30,6 +30,8 @@ _HEAD = 1 << 16
 _KNOWN_LONGEST = 256
 """Bytes of the longest attribute whose value is remembered, and taken for short."""
 _ONE_VALUE = (str, int, float)
+_FORMS, _SLOTS_MOST, _FIRST_BYTES = 256, 64, 24
+"""So many forms of objects are remembered, each of so many attributes, by so many bytes of the first."""
 
 _SIZES = struct.Struct("<HHH").unpack_from
 _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
@@ -37,6 +39,15 @@ _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
 
 _Entry = tuple[int, bytes, int | None]
 """An attribute message: its creation index, its body, and the address of the body where it is known."""
+
+
+class _Slot(NamedTuple):
+    """An attribute where objects of a kind have it: the number of its message, and what stands before its value."""
+
+    number: int
+    created: int
+    begin: bytes
+    head: _Head
 
 
 class AttributeReader:
@@ -53,6 +64,7 @@ class AttributeReader:
         self._most = max_value_bytes
         self._heads: dict[bytes, _Head] = {}
         self._known: dict[bytes, tuple[str, Any]] = {}
+        self._forms: dict[bytes, list[_Slot]] = {}
         self._nowhere = b"\xff" * values.space.offset_size
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
@@ -61,9 +73,15 @@ class AttributeReader:
         Where they would take more than ATTRIBUTES_MOST, the rest is left out: `attributes_truncated` is true
         and `attribute_count` says how many there are.
         """
+        messages = header.attributes
+        if not messages and ATTRIBUTE_INFO not in header.first:
+            return {"attributes": {}}, []
+        form = messages[0][1][:_FIRST_BYTES] if messages and not self._is_dense(header) else None
+        if form is not None and (slots := self._forms.get(form)) is not None and len(slots) == len(messages):
+            filled = self._filled(slots, messages)
+            if filled is not None:
+                return {"attributes": filled}, []
         attributes: dict[str, Any] = {}
-        if not header.attributes and ATTRIBUTE_INFO not in header.first:
-            return {"attributes": attributes}, []
         faults: list[Record] = []
         room, count = ATTRIBUTES_MOST, 0
         known = self._known
@@ -79,17 +97,12 @@ class AttributeReader:
                     continue
                 label = "?"
                 try:
-                    label, datatype, shape, at = self._head(body)
+                    head = self._head(body)
+                    label = head[0]
                     if label in self.hidden:
                         continue
-                    where = None if address is None else self._values.space.base + address + at
-                    attributes[label] = value = self.value(datatype, shape, body, at, where)
-                    if len(body) > _KNOWN_LONGEST or datatype.variable:
-                        room -= len(label) + 4 + _cost(value)
-                        continue
-                    room -= len(label) + 4 + _SHORT
-                    if type(value) in _ONE_VALUE:
-                        self._remember(body, label, value)
+                    attributes[label], cost = self._valued(head, body, address)
+                    room -= len(label) + 4 + cost
                 except (MemxError, struct.error, IndexError) as exc:
                     faults.append(_broken(f"the attribute {label} of {what}", exc))
                     room -= _FAULT_COST
@@ -97,7 +110,56 @@ class AttributeReader:
             faults.append(_broken(f"the list of attributes of {what}", exc))
         if room < 0 and len(attributes) + len(faults) < count:
             return {"attributes": attributes, "attributes_truncated": True, "attribute_count": count}, faults
+        if form is not None and not faults:
+            self._note(form, messages)
         return {"attributes": attributes}, faults
+
+    def _filled(self, slots: list[_Slot], messages: list[Message]) -> dict[str, Any] | None:
+        """The attributes of an object like others that were read before; None where one is not like theirs.
+
+        None, too, where one cannot be read, or where they are long: that is for whoever tells of it.
+        """
+        attributes: dict[str, Any] = {}
+        known, hidden, room = self._known, self.hidden, ATTRIBUTES_MOST
+        try:
+            for number, created, begin, head in slots:
+                flags, body, made, address = messages[number]
+                if made != created or flags & SHARED or not body.startswith(begin):
+                    return None
+                label = head[0]
+                if (told := known.get(body)) is not None:
+                    attributes[label] = told[1]
+                    room -= len(label) + 4 + _SHORT
+                elif label not in hidden:
+                    attributes[label], cost = self._valued(head, body, address)
+                    room -= len(label) + 4 + cost
+        except (MemxError, struct.error, IndexError):
+            return None
+        return attributes if room >= 0 else None
+
+    def _note(self, form: bytes, messages: list[Message]) -> None:
+        """Remembers where the attributes of an object are, whose messages are all sound, for the objects like it."""
+        if len(messages) > _SLOTS_MOST or any(flags & SHARED for flags, *_ in messages):
+            return
+        slots = []
+        for number, (_, body, created, _) in enumerate(messages):
+            head = self._head(body)
+            slots.append(_Slot(number, created, body[: head[3]], head))
+        slots.sort(key=lambda slot: slot.created if self.by_creation else _name((0, slot.begin, None)))
+        if len(self._forms) >= _FORMS:
+            self._forms.clear()
+        self._forms[form] = slots
+
+    def _valued(self, head: _Head, body: bytes, address: int | None) -> tuple[Any, int]:
+        """What the attribute whose message is `body` holds, and how many bytes of JSON that takes at most."""
+        label, datatype, shape, at = head
+        where = None if address is None else self._values.space.base + address + at
+        value = self.value(datatype, shape, body, at, where)
+        if len(body) > _KNOWN_LONGEST or datatype.variable:
+            return value, _cost(value)
+        if type(value) in _ONE_VALUE:
+            self._remember(body, label, value)
+        return value, _SHORT
 
     def _remember(self, body: bytes, label: str, value: Any) -> None:
         """Keeps what an attribute says: many objects have the same units, the same fill value."""
@@ -136,18 +198,7 @@ class AttributeReader:
                 return None
             if datatype.code is not None and datatype.decode is not None:  # a lone number, the most common by far
                 return datatype.decode(data, at)
-            if (
-                datatype.is_string
-                and datatype.decode is not None
-                and datatype.size <= self._most
-                and at + datatype.size <= len(data)
-            ):
-                self._values.room = self._most
-                try:
-                    return datatype.decode(data, at)
-                except TooLong:
-                    return _not_read(datatype, shape, datatype.size, where)
-        count = math.prod(shape)
+        count = math.prod(shape) if shape else 1
         length = count * datatype.size
         if datatype.decode is None or length > self._most:
             return _not_read(datatype, shape, length, where)
@@ -155,7 +206,7 @@ class AttributeReader:
             raise CorruptFile("its value ends in its midst")
         self._values.room = self._most
         try:
-            return nested(elements(datatype, data, at, count), shape)
+            return nested(elements(datatype, data, at, count), shape) if shape else datatype.decode(data, at)
         except TooLong:  # what lies there is where its parts are
             return _not_read(datatype, shape, length, where)
 

@@ -50,6 +50,8 @@ def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     """IV.A.1.a: a prefix of 12 bytes, padded to 16, and messages padded to 8."""
     size = int.from_bytes(prefix[8:12], "little")
     references = int.from_bytes(prefix[4:8], "little")
+    if size <= len(prefix) - 16 and (alike := _as_before(address, 1, references, prefix, 16, size, 8)) is not None:
+        return alike
     block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(address + 16, size)
     header = ObjectHeader(address, 1, references, {}, [], [])
     _take(space, header, address + 16, block, 8, b"")
@@ -65,9 +67,12 @@ def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader
     width = 1 << (flags & 3)
     size = int.from_bytes(prefix[at : at + width], "little")
     at += width
+    head = 6 if flags & 4 else 4
+    if at + size <= len(prefix) and (alike := _as_before(address, 2, 1, prefix, at, size, head)) is not None:
+        return alike
     block = prefix[at : at + size] if at + size <= len(prefix) else space.read(address + at, size)
     header = ObjectHeader(address, 2, 1, {}, [], [])
-    _take(space, header, address + at, block, 6 if flags & 4 else 4, b"OCHK")
+    _take(space, header, address + at, block, head, b"OCHK")
     return header
 
 
@@ -82,8 +87,10 @@ class _Layout(NamedTuple):
     links: list[tuple[int, int, int, int]]
     continuations: list[int]
     others: list[tuple[int, int, int, int, int]]
-    """Type number, and as of attributes."""
+    """Type number, and as of attributes; the first of each type."""
     length: int
+    whole: bool = False
+    """Whether it is all of a header: no links, nothing that continues it, no message left over."""
 
 
 _LAYOUTS_MOST, _LAID_OUT_MOST = 256, 256
@@ -92,6 +99,22 @@ _layouts: dict[tuple[int, int], _Layout] = {}
 """By the bytes of a head and of a block, the last layout seen: headers of objects of a kind are laid out alike."""
 _last_heads: dict[tuple[int, int], tuple[bytes, ...]] = {}
 _NEVER = struct.Struct("").unpack_from
+
+
+def _as_before(
+    address: int, version: int, references: int, data: bytes, at: int, size: int, head: int
+) -> ObjectHeader | None:
+    """The header at `address` whose one block is in `data` at `at`, if it is laid out as another of its size was."""
+    layout = _layouts.get((head, size))
+    if layout is None or not layout.whole:
+        return None
+    parts = layout.unpack(data, at)
+    if parts[::2] != layout.heads:
+        return None
+    bodies, start = parts[1::2], address + at
+    first = {kind: (flags, bodies[n], created, start + place) for kind, flags, n, created, place in layout.others}
+    attributes = [(flags, bodies[n], created, start + place) for flags, n, created, place in layout.attributes]
+    return ObjectHeader(address, version, references, first, attributes, [])
 
 
 def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, head: int, signature: bytes) -> None:
@@ -131,7 +154,8 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
     unpack = _MESSAGE_1 if head == 8 else _MESSAGE_2
     heads: list[bytes] = []
     bodies: list[bytes] = []
-    attributes, links, continuations, others = [], [], [], []
+    attributes, links, continuations = [], [], []
+    others: list[tuple[int, int, int, int, int]] = []
     at, end = start, len(block)
     while at + head <= end and len(heads) < _LAID_OUT_MOST:
         kind, length, flags = unpack(block, at)
@@ -146,7 +170,7 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
             continuations.append(len(heads))
         elif kind == LINK:
             links.append(place)
-        elif kind:
+        elif kind and all(kind != other[0] for other in others):
             others.append((kind, *place))
         heads.append(block[at:body_at])
         at = body_at + length
@@ -155,7 +179,8 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
     layout = _Layout(_NEVER, told, attributes, links, continuations, others, at - start)
     if _last_heads.get(key) == told:
         form = "".join(f"{head}s{len(body)}s" for body in bodies)
-        layout = _layouts[key] = layout._replace(unpack=struct.Struct(form).unpack_from)
+        whole = not (start or links or continuations) and at + head > end
+        layout = _layouts[key] = layout._replace(unpack=struct.Struct(form).unpack_from, whole=whole)
     for memory in (_layouts, _last_heads):
         if len(memory) > _LAYOUTS_MOST:
             memory.clear()

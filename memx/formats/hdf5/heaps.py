@@ -18,6 +18,7 @@ _COLLECTION = 4096
 _OBJECTS_MOST = 1 << 16
 _PLACES_MOST = 1 << 17
 """Of so many objects of global heaps the places are kept: the objects of a large group come in no order of the file."""
+_PLACES_MORE = 64
 _BLOCKS_MOST = 1024
 """Of so many direct blocks of a fractal heap the places are kept: 64 MiB of objects, as libhdf5 makes them."""
 _FILTERED_MOST = 1 << 24
@@ -103,7 +104,7 @@ class GlobalHeap:
             if at + step + size > end:
                 raise CorruptFile("an object of a global heap is longer than its collection", offset=space.base + at)
             if 2 * index >= len(places):
-                places.frombytes(bytes(places.itemsize * (2 * index + 2 - len(places))))
+                places.frombytes(bytes(places.itemsize * (2 * index + _PLACES_MORE - len(places))))
             places[2 * index] = at + step - address
             places[2 * index + 1] = size
             at += step + (size + 7 & ~7)
