@@ -99,6 +99,10 @@ class StreamReader(ABC):
     def records(self) -> Iterator[Record]:
         """The records, in file order."""
 
+    def portions(self) -> Iterator[Record | list[Record]]:
+        """The same records, some several at a time; an `error` is always alone."""
+        return self.records()
+
     def blocks(self) -> Iterator[Record | bytes]:
         """The same records, some as blocks of whole lines of JSON: for readers that have a faster way to them."""
         return self.records()
@@ -142,12 +146,15 @@ class BatchedReader(StreamReader):
     def records(self) -> Iterator[Record]:
         return chain.from_iterable(self.batches())
 
-    def blocks(self) -> Iterator[Record | bytes]:
+    def portions(self) -> Iterator[Record | list[Record]]:
         for batch in self.batches():
             if batch[0]["type"] == "error":
                 yield from batch
             else:
-                yield encode_all(batch)
+                yield batch
+
+    def blocks(self) -> Iterator[Record | bytes]:
+        return (encode_all(part) if isinstance(part, list) else part for part in self.portions())
 
     @abstractmethod
     def batches(self) -> Iterator[list[Record]]:

@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 AHEAD = 256
 """Items that are held at most."""
+_FEW = AHEAD // 2
 _PATIENCE = 0.2
 """Seconds that the thread has to end."""
 
@@ -41,7 +42,7 @@ class Feed(Generic[T]):
     def __init__(self, items: Iterable[T]) -> None:
         self._items = items
         self._ready: deque[T] = deque()
-        self._room = threading.Semaphore(AHEAD)
+        self._room = threading.Event()
         self._error: BaseException | None = None
         self._all = self._closing = False
         self._bell, self._rings = os.pipe()
@@ -64,7 +65,8 @@ class Feed(Generic[T]):
                 error, self._error = self._error, None
                 raise error from None
             return None
-        self._room.release()
+        if len(self._ready) <= _FEW and not self._room.is_set():
+            self._room.set()
         return item
 
     def wait(self, seconds: float) -> None:
@@ -91,14 +93,14 @@ class Feed(Generic[T]):
     def close(self) -> None:
         """Takes no more; the thread may still wait for a list that nobody writes."""
         self._closing = True
-        self._room.release()
+        self._room.set()
         self._thread.join(_PATIENCE)
         os.close(self._bell)
 
     def _find(self) -> None:
         try:
             for item in self._items:
-                self._room.acquire()
+                self._await_room()
                 if self._closing:
                     break
                 self._ready.append(item)
@@ -107,6 +109,13 @@ class Feed(Generic[T]):
             self._error = exc
         self._all = True
         os.close(self._rings)  # which rings, too
+
+    def _await_room(self) -> None:
+        """Waits where there are many items until few are left: to wait for each one costs a switch of threads."""
+        if len(self._ready) >= AHEAD:
+            self._room.clear()
+            if len(self._ready) > _FEW and not self._closing:  # what was taken before is seen here
+                self._room.wait()
 
     def _ring(self) -> None:
         try:

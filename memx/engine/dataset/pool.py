@@ -58,11 +58,11 @@ class Task:
     """It was refused memory once, and is now read with the whole budget."""
     own: bool = False
     """Its worker reads nothing before it and nothing after it, so that what that keeps is of this file alone."""
+    kind: str = field(init=False)
+    """Files of one kind tell something of each other's peaks."""
 
-    @property
-    def kind(self) -> str:
-        """Files of one kind tell something of each other's peaks."""
-        return os.path.splitext(self.path)[1].lower()[:16]
+    def __post_init__(self) -> None:
+        self.kind = os.path.splitext(self.path)[1].lower()[:16]
 
     @property
     def is_small(self) -> bool:
@@ -231,7 +231,7 @@ class Pool:
         if not free:
             place = min(self._places, key=lambda place: len(place.tasks))
             fits = small and not place.retiring and len(place.tasks) < _BATCH and place.grant <= self._share
-            return place if fits and all(other.is_small for other in place.tasks.values()) else None
+            return place if fits and next(iter(place.tasks.values())).is_small else None  # behind it are but small ones
         place = max(free, key=lambda place: place.worker is not None)
         left = self._left(place)
         # what this process grew by since the shares were made is missing from the last of them

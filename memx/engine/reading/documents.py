@@ -13,7 +13,7 @@ from memx.engine.memory.process import resident
 from memx.engine.memory.strategy import StrategyPlan, plan_for
 from memx.engine.options import StreamOptions
 from memx.engine.reading.closely import CloseLook
-from memx.engine.reading.session import Reading
+from memx.engine.reading.session import Reading, Session
 from memx.engine.reading.streaming import Inside, Stream
 from memx.engine.workers.jobs import Job
 from memx.errors import LimitError, MemxError, OverMemory, TimedOut
@@ -70,10 +70,14 @@ class Fold:
         elif kind == RETURNED:
             self._returned = record
 
-    def take_all(self, records: Iterable[Record]) -> None:
-        """Folds all of them in."""
-        for record in records:
-            self.take(record)
+    def take_all(self, portions: Iterable[Record | list[Record]]) -> None:
+        """Folds all of them in; several at a time are none but those of a document."""
+        for portion in portions:
+            if isinstance(portion, dict):
+                self.take(portion)
+            elif self._document is not None:
+                for record in portion:
+                    self._document.add(record)
 
     def record(
         self, plan: StrategyPlan | None, available: int, pauses: PauseStats | None, collector: str | None = None
@@ -137,15 +141,20 @@ def folded(session: Reading, predicted_peak: int | None = None, look: CloseLook 
     A time-out that is raised in here from outside, and memory that is refused, end the reading, and are told.
     """
     fold = Fold(predicted_peak)
-    records = iter(session)
+    portions: Generator[Record | list[Record]]
+    if look is None:
+        portions = looked_at = session.portions() if isinstance(session, Session) else iter(session)
+    else:
+        portions = records = iter(session)
+        looked_at = look.over(records)
     with PauseRecorder() as pauses:
         try:
-            fold.take_all(records if look is None else look.over(records))
+            fold.take_all(looked_at)
         except (TimedOut, MemoryError) as exc:
             # it struck here; in the session it would have been taken care of, so it is told there
             if not fold.ended:
-                fold.take(records.throw(exc))
-                fold.take_all(records)
+                fold.take_all([portions.throw(exc)])
+                fold.take_all(portions)
     record = fold.record(session.plan, session.plan.available, pauses.stats, session.collector)
     if look is not None:
         record["metrics"] |= look.figures()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from memx.engine.collector.setting import CollectorSetting
 
 _RECORDS_A_LOOK = 32
+_Part = Record | list[Record] | bytes
 
 
 class Reading(Protocol):
@@ -93,20 +94,29 @@ class Session:
         return self._source.bytes_read
 
     def __iter__(self) -> Generator[Record]:
-        return self._told(blocks=False)  # type: ignore[return-value]  # no blocks, for none were asked for
+        return self._told(self._kept)
+
+    def portions(self) -> Generator[Record | list[Record]]:
+        """The same; where nothing is left out or added, some several at a time: see `StreamReader.portions`."""
+        return self._told(self._kept if self._is_edited else lambda reader: reader.portions())
 
     def blocks(self) -> Generator[Record | bytes]:
         """The same; where nothing is left out or added, some records as lines: see `StreamReader.blocks`."""
-        options = self._options
-        return self._told(blocks=not options.select and options.limit is None and not options.with_path)
+        return self._told(self._kept if self._is_edited else lambda reader: reader.blocks())
 
-    def _told(self, *, blocks: bool) -> Generator[Record | bytes]:
+    @property
+    def _is_edited(self) -> bool:
+        """Whether records are left out, or something is added to them."""
+        options = self._options
+        return bool(options.select) or options.limit is not None or options.with_path
+
+    def _told(self, parts_of: Callable[[StreamReader], Iterable[_Part]]) -> Generator[Any]:
         reader_class = self._row.load()  # what it imports is no part of what the file costs
         meter = Meter()
         try:
             # the collector is set as long as records are asked for: their reader and their taker work in turns
             with collecting(self._setting, self.plan.strategy):
-                yield from self._read(blocks=blocks)
+                yield from self._read(parts_of)
         except BelongsTo:
             raise
         except Exception as exc:
@@ -129,7 +139,7 @@ class Session:
             metrics["asked_library"] = self._librarian.asked
         yield self._stamp(end_record(self._source.path, self._status, self._reason, self._count, metrics))
 
-    def _read(self, *, blocks: bool) -> Iterator[Record | bytes]:
+    def _read(self, parts_of: Callable[[StreamReader], Iterable[_Part]]) -> Iterator[_Part]:
         if isinstance(self._source, LocalFile):
             self._source.drop_behind = self.plan.drop_behind
             if not self.plan.read_ahead:
@@ -143,16 +153,16 @@ class Session:
         self._named = True
         yield self._stamp(self._file(self._reader.format, self._reader.reader) | added)
         with_path = self._options.with_path
-        for record in self._reader.blocks() if blocks else self._kept(self._reader):
-            if isinstance(record, bytes):
-                self._count += record.count(b"\n")
-                yield record
+        for part in parts_of(self._reader):
+            if not isinstance(part, dict):
+                self._count += len(part) if isinstance(part, list) else part.count(b"\n")
+                yield part
                 self._memory.poll()
                 continue
-            if record["type"] == "error" and self._status == "complete":
-                self._status, self._reason = "truncated", record["message"]
+            if part["type"] == "error" and self._status == "complete":
+                self._status, self._reason = "truncated", part["message"]
             self._count += 1
-            yield self._stamp(record) if with_path else record
+            yield self._stamp(part) if with_path else part
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
 

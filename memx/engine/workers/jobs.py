@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+import orjson
+
 from memx.engine.memory.strategy import ExtractionStrategy
 from memx.engine.options import StreamOptions
 from memx.errors import LimitError, OverMemory, TimedOut
@@ -57,7 +59,8 @@ class Orders(NamedTuple):
 
     def to_json(self) -> bytes:
         """One line."""
-        return _line(self._asdict() | {"options": self.options._asdict()})
+        # JSON as Python writes it: a time-out may be infinite
+        return json.dumps(self._asdict() | {"options": self.options._asdict()}).encode("ascii") + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> "Orders":
@@ -98,7 +101,7 @@ class Job(NamedTuple):
     @classmethod
     def from_json(cls, line: bytes) -> "Job":
         """What `to_json` wrote."""
-        members = json.loads(line)
+        members = _members(line)
         if members["row"] is not None:
             members["row"] = Format(**members["row"] | {"matches": lambda _head, _suffix: True})
         return cls(**members)
@@ -126,7 +129,7 @@ class Answer(NamedTuple):
     @classmethod
     def from_json(cls, line: bytes) -> "Answer":
         """What `to_json` wrote."""
-        return cls(**json.loads(line))
+        return cls(**_members(line))
 
 
 def answer_to(record: Record, number: int = 0, resident: int = 0) -> Answer:
@@ -137,5 +140,15 @@ def answer_to(record: Record, number: int = 0, resident: int = 0) -> Answer:
 
 
 def _line(members: Mapping[str, Any]) -> bytes:
-    # ASCII, and not orjson: names of files may be no UTF-8, and come back as they were
-    return json.dumps(members).encode("ascii") + b"\n"
+    try:
+        return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # names of files may be no UTF-8, and come back as they were
+        return json.dumps(members).encode("ascii") + b"\n"
+
+
+def _members(line: bytes) -> dict[str, Any]:
+    try:
+        members: dict[str, Any] = orjson.loads(line)
+    except ValueError:
+        members = json.loads(line)
+    return members

@@ -66,13 +66,13 @@ def test_strategy_that_is_asked_for_is_the_collector_that_runs(
     from memx.formats.fits import FitsStreamReader
 
     seen = []
-    real = FitsStreamReader.records
+    real = FitsStreamReader.batches
 
-    def records(self: FitsStreamReader) -> Iterator[Record]:
+    def batches(self: FitsStreamReader) -> Iterator[list[Record]]:
         seen.append(gc.get_threshold())
         return real(self)
 
-    monkeypatch.setattr(FitsStreamReader, "records", records)
+    monkeypatch.setattr(FitsStreamReader, "batches", batches)
     before = gc.get_threshold()
     record = extract(fits.build(tmp_path), StreamOptions(strategy=strategy))
     assert seen == [GC_THRESHOLDS[strategy]]
@@ -258,15 +258,15 @@ def test_faults_come_to_one_code_and_one_reason(errors: list[Record], code: str,
 def test_what_strikes_between_two_records_ends_the_reading(
     struck: Exception, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = iter([None, None, struck])
-    real = Fold.take
+    left = iter([None, struck])
+    real = Document.add
 
-    def take(self: Fold, record: Record) -> None:
+    def add(self: Document, record: Record) -> None:
         real(self, record)
         if (now := next(left, None)) is not None:
             raise now
 
-    monkeypatch.setattr(Fold, "take", take)
+    monkeypatch.setattr(Document, "add", add)
     with open_source(fits.build(tmp_path)) as source:
         (record,) = folded(Session(source, by_key("fits"), StreamOptions(summary=True)))
     assert (record["status"], record["code"]) == ("failed", code)
