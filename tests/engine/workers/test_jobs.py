@@ -20,7 +20,7 @@ def test_a_row_is_told_but_for_how_it_is_detected() -> None:
     row = by_key("fits")
     told = Job.from_json(Job(1, "f", row=row).to_json()).row
     assert told is not None
-    assert told._replace(matches=row.matches) == row
+    assert (told.key, told.name, told.load()) == (row.key, row.name, row.load())
 
 
 def test_an_answer_and_orders_come_back() -> None:
