@@ -1,14 +1,17 @@
 """One kind of work in a thread of its own, while its caller does another: what leaves the interpreter's lock alone."""
 
 import os
+import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+STACK = 1 << 20
+"""Bytes of a thread's stack. The system's own 8 MiB, hardly touched, would all count against RLIMIT_DATA."""
 
 
 class Lane(Generic[Task, Result]):
@@ -23,7 +26,7 @@ class Lane(Generic[Task, Result]):
         self._tasks: SimpleQueue[tuple[Task] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[Result] | BaseException] = SimpleQueue()
         self._leaving = False
-        self._thread = Thread(target=self._run, name="memx-lane", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="memx-lane", daemon=True)
         self.waiting = 0
         """Tasks whose result was not taken yet."""
 
@@ -50,7 +53,11 @@ class Lane(Generic[Task, Result]):
                 self._results.put(exc)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        before = threading.stack_size(STACK)  # of all threads that begin from now on
+        try:
+            self._thread.start()
+        finally:
+            threading.stack_size(before)
         return self
 
     def __exit__(

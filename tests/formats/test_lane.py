@@ -1,10 +1,12 @@
 """Work in a thread of its own: in order, and its errors are raised where its result is taken."""
 
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from memx.formats.lane import Lane
+from memx.formats.lane import STACK, Lane
 
 
 def test_results_come_in_order() -> None:
@@ -14,6 +16,23 @@ def test_results_come_in_order() -> None:
         assert lane.waiting == 100
         assert [lane.take() for _ in range(100)] == [number * number for number in range(100)]
         assert lane.waiting == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what is reserved")
+def test_little_is_reserved_for_its_stack() -> None:
+    def reserved() -> int:
+        pages = Path("/proc/self/statm").read_bytes().split()[5]  # proc(5): private writable memory, touched or not
+        return int(pages) * 4096
+
+    before, size = reserved(), threading.stack_size()
+    lanes = [Lane(lambda _: None) for _ in range(8)]
+    for lane in lanes:
+        lane.__enter__()
+    grown = reserved() - before
+    for lane in lanes:
+        lane.__exit__(None, None, None)
+    assert grown < len(lanes) * 2 * STACK
+    assert threading.stack_size() == size
 
 
 def test_the_work_is_done_elsewhere() -> None:

@@ -16,8 +16,12 @@ from memx.records import Record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK = 1 << 19
-"""Bytes that are read at once at most: what becomes of them fits the cache of a processor."""
+BLOCK = (1 << 20) - 2 * MARGIN
+"""Bytes that are read at once at most, margins apart. Two threads share the interpreter's lock, and wait for it at
+the end of every block: half of this, though it would fit the cache of a processor, takes a fourth longer.
+"""
+LONG_HOP = 1 << 18
+"""Bytes; the blocks of longer hops are twice as long. They may end inside of a hop, whose sum is then of two."""
 
 
 class PcmStreamReader(StreamReader):
@@ -116,10 +120,10 @@ class PcmStreamReader(StreamReader):
                 yield lane.take()
 
     def _block_size(self) -> int:
-        """Bytes of a block: of whole frames where they are small."""
+        """Bytes of a block: of whole hops where they are small."""
         pcm = self._pcm
-        most = max(pcm.width, min(BLOCK, self.options.chunk_size))
         hop = pcm.width * self.options.hop_length
+        most = max(pcm.width, min(BLOCK if hop <= LONG_HOP else 2 * LONG_HOP, self.options.chunk_size))
         return most // hop * hop or most // pcm.width * pcm.width
 
     def _check_end(self) -> None:
