@@ -11,8 +11,8 @@ from memx.sources import Source
 
 _SHIFT = 16
 _BLOCK = 1 << _SHIFT
-_BLOCKS_MOST = 16
-"""At most so many blocks are kept: 1 MiB."""
+_BLOCKS_MOST = 8
+"""At most so many blocks are kept: 512 KiB."""
 _PAGE_SHIFT = 10
 _SHORT = 512
 """Bytes of the longest structure that is sure to be in the page where it begins: that much of the next one is in it."""
