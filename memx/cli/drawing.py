@@ -26,6 +26,7 @@ class Drawing:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lines: Sequence[str] = ()
+        self._columns = 0
         self.gone = False
         """Whether the terminal went away: there is nobody to show anything to."""
 
@@ -41,9 +42,12 @@ class Drawing:
 
     def draw(self, lines: Sequence[str]) -> None:
         """Shows `lines`, which are no wider and no more than there is room for."""
+        columns = self._size().columns
+        # where lines were folded, a terminal remembers it, and would unfold what is written over them
+        clean = "" if columns == self._columns else "\x1b[J"
         shown = "".join(f"{line}\x1b[K\n" for line in lines)
-        self._write(f"{self._back()}{shown}\x1b[J")
-        self._lines = lines
+        self._write(f"{self._back()}{clean}{shown}\x1b[J")
+        self._lines, self._columns = lines, columns
 
     def erase(self) -> None:
         """Takes what is drawn away."""

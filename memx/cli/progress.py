@@ -16,6 +16,8 @@ from memx.units import format_size
 _EVERY = 5.0
 """Seconds between two plain lines."""
 _WORKERS_SHOWN = 8
+_ENOUGH = 10
+"""Files after which it can be told how long the others will take."""
 FINISHING = "interrupted: finishing the files in hand, for 10 s at most; Ctrl-C again kills"
 
 
@@ -192,7 +194,7 @@ def files_of(done: int, total: int | None) -> str:
 
 def seconds_left(tally: Tally, total: int | None) -> float | None:
     """How long a run will last yet, if it goes on as it went; None where that cannot be told."""
-    if total is None or not tally.files:
+    if total is None or tally.files < _ENOUGH:
         return None
     return max(0, total - tally.files - tally.skipped) * tally.seconds / tally.files
 

@@ -312,3 +312,17 @@ def test_a_file_that_is_wrong_is_not_written(tmp_path: Path) -> None:
         write_collector(path, "fits", FAST)
     with pytest.raises(UsageError, match="cannot be"):
         write_collector(path / "below.toml", "fits", FAST)
+
+
+def test_stream_keeps_the_settings_of_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.toml").write_text("[collector.dicom]\nthreshold0 = 20000\n")
+    monkeypatch.setenv("MEMX_CONFIG", str(tmp_path / "config.toml"))
+    found: list[object] = []
+
+    def emit(streams: Iterable[Stream], options: object) -> bool:
+        found.extend(stream.options.collectors for stream in streams)
+        return True
+
+    monkeypatch.setattr("memx.cli.output.emit", emit)
+    assert main(["stream", "one", "two"]) == 0
+    assert found == [{"dicom": {"threshold0": 20000}}] * 2

@@ -84,6 +84,33 @@ def test_the_memory_table_of_a_long_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", ["stream", "extract", "profile"])
+def test_the_limit_that_holds_is_shown(command: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)  # whoever reads waits for more
+    try:
+        _, shown = on_terminal(command, "--max-memory", "500M", pipe, when=lambda text: "limited by" in text)
+    finally:
+        os.close(writer)
+    assert "budget 500 MiB, limited by --max-memory" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [40, 60, 200])
+def test_the_view_is_never_wider_than_the_terminal(columns: int, tmp_path: Path) -> None:
+    pipe = tmp_path / ("p" * 100)
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    try:
+        _, shown = on_terminal("extract", pipe, when=lambda text: text.count("budget") > 1, columns=columns)
+    finally:
+        os.close(writer)
+    drawn = shown.partition("interrupted")[0]
+    assert [line for line in CONTROL.sub("", drawn).splitlines() if len(line.rpartition("\r")[2]) >= columns] == []
+
+
+@pytest.mark.slow
 def test_rows_and_memory_table_share_a_terminal(tmp_path: Path) -> None:
     status, shown = on_terminal(
         "stream",
