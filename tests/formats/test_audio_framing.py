@@ -79,3 +79,20 @@ def test_what_is_held_does_not_grow_with_the_signal() -> None:
         meter.add(np.ones((1, 700)))
         sizes.add(meter._energies.shape[2])
     assert max(sizes) <= 1000 // 300 + 1
+
+
+@pytest.mark.parametrize(("length", "hop"), [(2048, 2048), (1000, 300), (9000, 9000), (20_000, 9001), (5000, 12_345)])
+@pytest.mark.parametrize("channels", [1, 2, 100])
+def test_what_is_said_does_not_depend_on_blocks(length: int, hop: int, channels: int) -> None:
+    """To the last digit: how much is read at once depends on the memory that there is."""
+    signal = np.random.default_rng(3).normal(0, 0.2, (channels, 60_001))
+    expected = measured(signal, [signal.shape[1]], length, hop)
+    for blocks in ([4096], [1000], [7, 5000], [12_345], [hop], [hop + 1]):
+        assert measured(signal, blocks, length, hop) == expected
+
+
+def test_samples_that_wait_are_few_whatever_the_channels() -> None:
+    meter = FrameMeter(60_000, 8000, 1 << 20, 1 << 20)
+    for _ in range(5):
+        meter.add(np.ones((60_000, 3), np.float32))
+    assert meter.hops._signal.size <= 1 << 20

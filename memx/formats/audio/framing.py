@@ -16,8 +16,11 @@ MOST_OVERLAP = 1 << 16
 """A frame may reach over so many hops."""
 PIECE = 1 << 17
 """Samples, of all channels together, that are squared at once: as floats they stay in the processor's cache."""
-_EXACT = 1 << 22
-"""So many squares of samples of 16 bits have a sum that a float of 64 bits holds exactly."""
+PART = 1 << 12
+"""Samples of a hop and a channel that are summed at once, at most: fewer than NumPy's iterator would part by itself. A
+float of 64 bits holds the sum of so many squares of 16 bits, and of a thousand such sums, exactly."""
+_HELD = 1 << 17
+"""Samples, of all channels together, that may wait for their part to be whole."""
 
 
 class HopMeter:
@@ -25,6 +28,9 @@ class HopMeter:
 
     Energies have the shape (2, channels, hops): of all samples of a hop, and of its first `frame_length %
     hop_length`. The signal is squared once, whatever the overlap of frames. What is held is one piece.
+
+    Sums of floats depend on their order, and blocks on the memory that there is. So a hop is summed in parts of
+    `part` samples from its own beginning on, one after the other, and samples wait until their part is whole.
     """
 
     def __init__(self, channels: int, frame_length: int, hop_length: int) -> None:
@@ -34,15 +40,19 @@ class HopMeter:
         self._hops, self._rest = divmod(frame_length, hop_length)
         self._open: NDArray[float64] = np.zeros((2, channels, 1))
         self._filled = 0
+        """Samples of the open hop that were summed: whole parts."""
         self._piece = max(1, PIECE // channels)
+        self._part = max(1, min(PART, _HELD // channels))
         self._signal: NDArray[float64] = np.empty((channels, 0))
+        self._held = 0
+        """Samples at the beginning of `_signal` that wait for the rest of their part."""
 
     def add(self, block: "NDArray[Any]") -> "NDArray[float64]":
         """The energies of the hops that `block`, of shape (channels, samples) and any number type, completes."""
         import numpy as np
 
         channels, length = block.shape
-        exact = block.dtype.kind == "i" and block.dtype.itemsize <= 2 and self._hop <= _EXACT
+        exact = block.dtype.kind == "i" and block.dtype.itemsize <= 2
         step = self._piece // self._hop * self._hop or self._piece
         closed = [np.zeros((2, channels, 0))]
         with np.errstate(over="ignore", invalid="ignore"):  # floats may hold infinities
@@ -50,59 +60,102 @@ class HopMeter:
                 closed.extend(self._closed(block[:, at : at + step], exact=exact))
         return np.concatenate(closed, axis=2)
 
-    def _closed(self, piece: "NDArray[Any]", *, exact: bool) -> "Iterator[NDArray[float64]]":
-        import numpy as np
-
-        channels, length = piece.shape
-        if self._signal.shape[1] < length:
-            self._signal = np.empty((channels, length))
-        signal = self._signal[:, :length]
-        np.copyto(signal, piece)  # into the same memory each time: fresh pages cost more than the squares
-        begin = min(length, -self._filled % self._hop)
-        end = begin + (length - begin) // self._hop * self._hop
-        if begin:
-            yield from self._fill(signal[:, :begin])
-        if end > begin:
-            yield self._energy(signal[:, begin:end].reshape(channels, -1, self._hop), self._rest, exact=exact)
-        if length > end:
-            yield from self._fill(signal[:, end:])
-
     def finish(self) -> "NDArray[float64]":
         """The energies of the hop in which the signal ended; none where it ended with a whole hop."""
-        filled, self._filled = self._filled, 0
-        return self._open if filled else self._open[:, :, :0]
-
-    def _fill(self, piece: "NDArray[float64]") -> "list[NDArray[float64]]":
-        """Adds to the open hop; its energies where that closes it."""
         import numpy as np
 
-        self._open = self._open + self._energy(piece[:, None, :], max(0, self._rest - self._filled))
-        self._filled += piece.shape[1]
+        if self._held:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._fill(self._signal[:, : self._held], exact=False)
+        filled, self._filled, self._held = self._filled, 0, 0
+        return self._open if filled else self._open[:, :, :0]
+
+    def _closed(self, piece: "NDArray[Any]", *, exact: bool) -> "Iterator[NDArray[float64]]":
+        """The energies of the hops that `piece` completes."""
+        signal = self._with_held(piece)
+        length, at = signal.shape[1], 0
+        if self._hop <= self._part:
+            at = length // self._hop * self._hop
+            if at:
+                yield self._energies(signal[:, :at].reshape(len(signal), -1, self._hop), exact=exact)
+        else:
+            while take := min(self._hop - self._filled, (length - at) // self._part * self._part):
+                yield from self._fill(signal[:, at : at + take], exact=exact)
+                at += take
+            if self._filled and self._hop - self._filled <= length - at:
+                take = self._hop - self._filled
+                yield from self._fill(signal[:, at : at + take], exact=exact)
+                at += take
+        self._held = length - at
+        signal[:, : self._held] = signal[:, at:].copy()
+
+    def _with_held(self, piece: "NDArray[Any]") -> "NDArray[float64]":
+        """`piece` as floats behind the samples that waited, in the same memory each time: fresh pages cost more
+        than the squares."""
+        import numpy as np
+
+        length = self._held + piece.shape[1]
+        if self._signal.shape[1] < length:
+            larger = np.empty((len(piece), length + min(self._hop, self._part)))
+            larger[:, : self._held] = self._signal[:, : self._held]
+            self._signal = larger
+        signal = self._signal[:, :length]
+        np.copyto(signal[:, self._held :], piece)
+        return signal
+
+    def _energies(self, hops: "NDArray[float64]", *, exact: bool) -> "NDArray[float64]":
+        """The energies of whole `hops`, of shape (channels, hops, samples), each of one part."""
+        import numpy as np
+
+        energies = np.zeros((2, *hops.shape[:2]))
+        if self._hops:
+            _square(hops, energies[0], exact=exact)
+        if self._rest:
+            _square(hops[:, :, : self._rest], energies[1], exact=exact)
+        return energies
+
+    def _fill(self, run: "NDArray[float64]", *, exact: bool) -> "list[NDArray[float64]]":
+        """Adds a run of parts to the open hop; its energies where that closes it."""
+        import numpy as np
+
+        before = max(0, self._rest - self._filled)
+        sums = [
+            _summed(self._open[0], run, self._part, exact=exact),
+            _summed(self._open[1], run[:, :before], self._part, exact=exact),
+        ]
+        self._open = np.stack(sums)
+        self._filled += run.shape[1]
         if self._filled < self._hop:
             return []
         closed, self._open, self._filled = self._open, np.zeros_like(self._open), 0
         return [closed]
 
-    def _energy(self, hops: "NDArray[float64]", rest: int, *, exact: bool = False) -> "NDArray[float64]":
-        """The energies of `hops`, of shape (channels, hops, samples): of all samples, and of the first `rest`.
 
-        `exact` says that sums do not depend on their order. Then BLAS adds, which is thrice as fast; else NumPy
-        by itself, which adds in the same order on every machine.
-        """
-        import numpy as np
+def _summed(energy: "NDArray[float64]", run: "NDArray[float64]", part: int, *, exact: bool) -> "NDArray[float64]":
+    """`energy`, of shape (channels, 1), and then that of each part of `run` in its turn."""
+    import numpy as np
 
-        def into(energy: "NDArray[float64]", part: "NDArray[float64]") -> None:
-            if exact and hasattr(np, "vecdot"):  # since NumPy 2.0
-                np.vecdot(part, part, out=energy)
-            else:
-                np.einsum("chs,chs->ch", part, part, out=energy)
+    channels, length = run.shape
+    whole = length // part
+    energies = np.zeros((channels, 1 + whole + 1))
+    energies[:, :1] = energy
+    _square(run[:, : whole * part].reshape(channels, whole, part), energies[:, 1:-1], exact=exact)
+    _square(run[:, None, whole * part :], energies[:, -1:], exact=exact)
+    return np.add.accumulate(energies, axis=1)[:, -1:]
 
-        energy = np.zeros((2, *hops.shape[:2]))
-        if self._hops:
-            into(energy[0], hops)
-        if rest:
-            into(energy[1], hops[:, :, :rest])
-        return energy
+
+def _square(parts: "NDArray[float64]", energies: "NDArray[float64]", *, exact: bool) -> None:
+    """The sum of the squares of each of `parts`, of shape (channels, parts, samples), into `energies`.
+
+    `exact` says that sums do not depend on their order. Then BLAS adds, which is thrice as fast; else NumPy by
+    itself, which adds in the same order on every machine.
+    """
+    import numpy as np
+
+    if exact and hasattr(np, "vecdot"):  # since NumPy 2.0
+        np.vecdot(parts, parts, out=energies)
+    else:
+        np.einsum("chs,chs->ch", parts, parts, out=energies)
 
 
 class FrameMeter:

@@ -20,8 +20,6 @@ BLOCK = (1 << 20) - 2 * MARGIN
 """Bytes that are read at once at most, margins apart. Two threads share the interpreter's lock, and wait for it at
 the end of every block: half of this, though it would fit the cache of a processor, takes a fourth longer.
 """
-WIDE_BLOCK = 1 << 19
-"""The same for samples of more than 16 bits, whose sums depend, in their last digit, on how hops come together."""
 
 
 class PcmStreamReader(StreamReader):
@@ -123,7 +121,7 @@ class PcmStreamReader(StreamReader):
         """Bytes of a block: of whole hops where they are small."""
         pcm = self._pcm
         hop = pcm.width * self.options.hop_length
-        most = max(pcm.width, min(BLOCK if pcm.bits <= 16 else WIDE_BLOCK, self.options.chunk_size))
+        most = max(pcm.width, min(BLOCK, self.options.chunk_size))
         return most // hop * hop or most // pcm.width * pcm.width
 
     def _check_end(self) -> None:
