@@ -29,6 +29,9 @@ _UNWANTED = ("FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY
 os.environ.update(_TERMINAL)
 for _name in _UNWANTED:
     os.environ.pop(_name, None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # as a shell leaves it to what runs in the background: the commands under test would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
