@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from memx.engine.agent import MemoryManagementAgent, cleanup_memory_agent, get_memory_agent
-from memx.engine.memory.process import resident
 
 
 def test_status_is_json_and_names_its_limit() -> None:
@@ -25,7 +24,7 @@ def test_status_is_json_and_names_its_limit() -> None:
 
 
 def test_max_memory_is_the_limit_that_binds() -> None:
-    with MemoryManagementAgent(max_memory=resident() + (512 << 20)) as agent:
+    with MemoryManagementAgent(max_memory=512 << 20) as agent:
         status = agent.get_memory_status()
         assert (status["limit_source"], status["limit_mb"]) == ("max-memory", 512)
         assert agent.chunk_sizer.get_optimal_chunk_size() < 2 << 20
