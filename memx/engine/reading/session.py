@@ -161,8 +161,9 @@ class Session:
                 continue
             if part["type"] == "error" and self._status == "complete":
                 self._status, self._reason = "truncated", part["message"]
-            self._count += 1
-            yield self._stamp(part) if with_path else part
+            told = self._stamp(part) if with_path else part
+            self._count += 1  # right before it is given: signals strike at calls
+            yield told
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
 

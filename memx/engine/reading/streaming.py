@@ -94,8 +94,9 @@ class Stream:
         try:
             for part in parts:
                 for told in map(decode, part.splitlines()) if isinstance(part, bytes) and not blocks else (part,):
-                    given += told.count(b"\n") if isinstance(told, bytes) else 1
+                    lines = told.count(b"\n") if isinstance(told, bytes) else 1
                     last = self._is_last(told)
+                    given += lines  # right before it is given: signals strike at calls
                     yield told
         except (KeyboardInterrupt, LimitError) as exc:  # it struck outside of the session, which tells of it itself
             parts.close()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,9 @@ import pytest
 from memx import formats
 from memx.engine.memory.process import resident
 from memx.engine.options import StreamOptions
-from memx.engine.reading.session import error_record
+from memx.engine.reading.session import Session, error_record
 from memx.engine.reading.streaming import Stream, stream
-from memx.errors import UsageError
+from memx.errors import TimedOut, UsageError
 from memx.formats import Format
 from memx.records import Record
 from tests.samples import audio
@@ -99,6 +99,24 @@ def test_a_reading_that_does_not_listen_is_killed(hostile):
 
 def test_a_reading_without_end_ends_in_time(hostile):
     records = hostile("NeverEnds", timeout=1.0)
+    assert [record["name"] for record in records[1:-2]] == [f"thing {n}" for n in range(len(records) - 3)]
+    assert records[-2]["code"] == "timeout"
+    assert records[-1]["records"] == len(records) - 2
+
+
+@pytest.mark.parametrize("place", [(Stream, "_is_last"), (Session, "_stamp")], ids=["stream", "session"])
+@pytest.mark.parametrize("strikes_at", [2, 3, 10])
+def test_what_is_lost_when_time_is_up_is_not_counted(hostile, monkeypatch, place, strikes_at):
+    owner, name = place
+    calls, unharmed = count(1), getattr(owner, name)
+
+    def struck(self, record):
+        if next(calls) == strikes_at:
+            raise TimedOut("the reading took more than 1 seconds")
+        return unharmed(self, record)
+
+    monkeypatch.setattr(owner, name, struck)
+    records = hostile("NeverEnds", library=None, with_path=True)
     assert [record["name"] for record in records[1:-2]] == [f"thing {n}" for n in range(len(records) - 3)]
     assert records[-2]["code"] == "timeout"
     assert records[-1]["records"] == len(records) - 2
