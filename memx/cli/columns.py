@@ -101,6 +101,11 @@ def joined(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str
     return (" " * GAP).join(parts).rstrip()
 
 
+def heading(columns: Sequence[Column], widths: Sequence[int]) -> str:
+    """The line of their titles."""
+    return joined(columns, widths, [column.title for column in columns])
+
+
 def _cell(text: str, column: Column, width: int) -> str:
     return fit(fit_end(text, width) if column.end else text, width, right=column.right)
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from memx.cli.columns import GAP, Column, fit, fitting, joined, laid, spread, wrapped
-from memx.cli.output import Paint
+from memx.cli.columns import GAP, Column, fit, fitting, heading, laid, spread, wrapped
+from memx.cli.paint import STATUS_STYLE, Paint
 from memx.cli.table import brief
 from memx.cli.text import safe_text
 from memx.records import Record
@@ -26,7 +26,6 @@ _COLUMNS = (
     Column("time", 9, right=True),
 )
 _STATUS = 2
-_STATUS_STYLE = {"complete": "green", "truncated": "magenta", "failed": "red"}
 
 
 class DocumentTable:
@@ -45,11 +44,11 @@ class DocumentTable:
     def lines(self, record: Record) -> Iterator[str]:
         """The lines of one file."""
         if not self._statuses:
-            yield self._paint(joined(self._columns, self._widths, [c.title for c in self._columns]), "underline cyan")
+            yield self._paint(heading(self._columns, self._widths), "underline cyan")
         self._note(record)
         cells = self._cells(record)
         parts = laid(self._columns, self._widths, cells)
-        parts[_STATUS] = self._paint(parts[_STATUS], _STATUS_STYLE[record["status"]])
+        parts[_STATUS] = self._paint(parts[_STATUS], STATUS_STYLE[record["status"]])
         first, *more = self._contents(record)
         line = (" " * GAP).join([*parts, *([first] if self._wide else [])])
         yield line.rstrip()
@@ -61,7 +60,7 @@ class DocumentTable:
         """All files in one line, where there were several."""
         count = sum(self._statuses.values())
         if count > 1:
-            statuses = ", ".join(f"{self._statuses[name]:,} {name}" for name in _STATUS_STYLE if self._statuses[name])
+            statuses = ", ".join(f"{self._statuses[name]:,} {name}" for name in STATUS_STYLE if self._statuses[name])
             total = f"{count:,} files: {statuses} · {format_size(self._bytes)} in {_duration(self._seconds)}"
             for line in wrapped(f"{total} · highest peak {format_size(self._peak)}", self._width):
                 yield self._paint(line, "bold")

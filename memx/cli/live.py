@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from memx.cli.columns import GAP, Column, bar, fit, fit_end, fitting, width_of
+from memx.cli.columns import GAP, Column, bar, fit, fit_end, fitting, heading, laid, width_of
 from memx.cli.drawing import Drawing
-from memx.cli.output import Paint, painter
+from memx.cli.paint import Paint, painter
 from memx.cli.text import safe_text
 from memx.engine.memory.budget import Limit, describe
 from memx.engine.memory.levels import MemoryLevel, level_for
@@ -128,13 +128,14 @@ class LiveView:
             f"{rates.records_per_second:,.0f}",
             "-" if count is None else f"{rates.bytes_per_second / 1e6:,.1f}",
         )
-        figures = [fit(cell, column.least, right=column.right) for cell, column in zip(cells, shown, strict=False)]
-        heads = [fit(column.title, column.least, right=column.right) for column in shown]
+        widths = [column.least for column in shown]
         style = {4: LEVEL_STYLE[memory.level]}
         limit = f"budget {format_size(memory.limit)}, limited by {memory.limited_by}"
         return [
-            self._paint((" " * GAP).join(heads), "dim"),
-            (" " * GAP).join(self._paint(cell, style.get(at, "")) for at, cell in enumerate(figures)).rstrip(),
+            self._paint(heading(shown, widths), "dim"),
+            (" " * GAP)
+            .join(self._paint(cell, style.get(at, "")) for at, cell in enumerate(laid(shown, widths, cells)))
+            .rstrip(),
             self._paint(fit(limit, width).rstrip(), "dim"),
         ]
 

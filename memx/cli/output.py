@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from memx.cli.interrupt import Interrupts
 from memx.cli.lines import BATCH, LineWriter, OutputBroke
+from memx.cli.paint import Paint, painter
 from memx.cli.text import safe_json
 from memx.errors import UsageError
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 NARROWEST, WIDEST = 40, 160
 """Cells of a table."""
-
-Paint = Callable[[str, str], str]
-"""Gives text a style."""
 
 
 class Told(Protocol):
@@ -199,21 +197,6 @@ def table_width() -> int:
     import shutil
 
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
-
-
-def painter(color: bool, file: Any = None) -> Paint:
-    """What gives text the colours that the terminal of `file` has; None: of standard output."""
-    if not color:
-        return lambda text, _style: text
-    from rich.color import ColorSystem
-    from rich.console import Console
-    from rich.style import Style
-
-    name = Console(file=file or sys.stdout).color_system
-    if name is None:
-        return lambda text, _style: text
-    system = ColorSystem[{"256": "EIGHT_BIT"}.get(name, name.upper())]
-    return lambda text, style: Style.parse(style).render(text, color_system=system) if style else text
 
 
 def _live_view(look: Look, color: bool) -> AbstractContextManager[Any]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from memx.cli.columns import Column, fitting, joined, spread, wrapped
-from memx.cli.output import Paint
+from memx.cli.columns import Column, fitting, heading, joined, spread, wrapped
+from memx.cli.paint import Paint
 from memx.cli.text import safe_text
 from memx.records import Record, encode_value
 from memx.units import format_size
@@ -111,7 +111,7 @@ class ProfileTable:
     def _groups(self, groups: list[dict[str, Any]]) -> Iterator[str]:
         columns = _WIDE if self._width >= WIDE else fitting(_NARROW, self._width)
         widths = spread(columns, self._width)
-        yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
+        yield self._paint(heading(columns, widths), "underline cyan")
         for group in groups:
             line = joined(columns, widths, _wide(group) if columns is _WIDE else _narrow(group))
             yield self._paint(line, "magenta") if group["failed"] else line
@@ -125,7 +125,7 @@ class ProfileTable:
     def _worst(self, records: list[Record]) -> Iterator[str]:
         columns = fitting(_FILES, self._width)
         widths = spread(columns, self._width)
-        yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
+        yield self._paint(heading(columns, widths), "underline cyan")
         for record in records:
             metrics, size = record["metrics"], record["size"]
             cells = (

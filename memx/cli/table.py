@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memx.cli.columns import GAP, Column, bar, fit, fit_end, joined, spread, width_of, wrapped
+from memx.cli.paint import STATUS_STYLE
 from memx.cli.text import safe_text
 from memx.records import Record
 from memx.units import format_size
@@ -206,7 +207,6 @@ _ROWS: dict[str, Callable[[Record], Row]] = {
     "digest": _digest,
     "error": _error,
 }
-_STATUS_STYLE = {"complete": "green", "truncated": "magenta", "failed": "red"}
 
 
 class TableView:
@@ -265,7 +265,7 @@ class TableView:
         reason = f" · {safe_text(end['reason'])}" if end["reason"] else ""
         text = f"{status} · {facts} · peak {format_size(metrics['peak_rss'])}{reason}"
         first, *more = wrapped(text, self._width)
-        yield self._paint(status, _STATUS_STYLE[status]) + first[len(status) :]
+        yield self._paint(status, STATUS_STYLE[status]) + first[len(status) :]
         yield from more
 
     def _row(self, row: Row) -> Iterator[str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from memx.cli.columns import Column, bar, fit, fitting, joined, spread, wrapped
+from memx.cli.columns import Column, bar, fit, fitting, heading, joined, spread, wrapped
 from memx.cli.drawing import Drawing, canvas
 from memx.cli.lines import LineWriter, OutputBroke
-from memx.cli.output import painter, table_width
+from memx.cli.output import table_width
+from memx.cli.paint import painter
 from memx.cli.text import safe_json, safe_text
 from memx.engine.analysis.statistics import Interval
 from memx.engine.collector.optimizer import GarbageCollectionOptimizer
@@ -114,7 +115,7 @@ class TuningOutput:
     def _candidates(self, baseline: Candidate, candidates: Iterable[Candidate]) -> Iterator[str]:
         columns = fitting(_COLUMNS, self._width)
         widths = spread(columns, self._width)
-        yield self._paint(joined(columns, widths, [column.title for column in columns]), "underline cyan")
+        yield self._paint(heading(columns, widths), "underline cyan")
         for one in (baseline, *candidates):
             found, ratios = medians(one.runs), one.comparison
             cells = (
