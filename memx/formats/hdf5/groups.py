@@ -12,7 +12,6 @@ from memx.formats.hdf5.messages import GROUP_INFO, LINK_INFO, SYMBOL_TABLE
 from memx.formats.hdf5.space import AddressSpace
 
 HARD, SOFT, EXTERNAL = 0, 1, 64
-_CODES = {2: "H", 4: "I", 8: "Q"}
 _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
 
@@ -90,7 +89,7 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
     """An old group: symbol table nodes (III.B) under a B-tree, names in a local heap; in the order of the names."""
     heap = LocalHeap(space, heap_address)
     # III.C: name, header, kind and scratch space, whose first is a link's value; of the name libhdf5 writes a length
-    entry = struct.Struct(f"<{_CODES[space.length_size]}{_CODES[space.offset_size]}I4xI12x")
+    entry = struct.Struct(f"<{space.length_code}{space.offset_code}I4xI12x")
     previous = None
     for _, node in walk_v1(space, tree, 0, space.length_size):
         head = space.read(node, 8)
