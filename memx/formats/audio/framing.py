@@ -79,15 +79,16 @@ class HopMeter:
             if at:
                 yield self._energies(signal[:, :at].reshape(len(signal), -1, self._hop), exact=exact)
         else:
-            while take := min(self._hop - self._filled, (length - at) // self._part * self._part):
-                yield from self._fill(signal[:, at : at + take], exact=exact)
-                at += take
-            if self._filled and self._hop - self._filled <= length - at:
-                take = self._hop - self._filled
+            while take := self._ready(length - at):
                 yield from self._fill(signal[:, at : at + take], exact=exact)
                 at += take
         self._held = length - at
         signal[:, : self._held] = signal[:, at:].copy()
+
+    def _ready(self, there: int) -> int:
+        """How many of the samples that are there go into the open hop: what closes it, else whole parts."""
+        left = self._hop - self._filled
+        return left if left <= there else there // self._part * self._part
 
     def _with_held(self, piece: "NDArray[Any]") -> "NDArray[float64]":
         """`piece` as floats behind the samples that waited, in the same memory each time: fresh pages cost more
