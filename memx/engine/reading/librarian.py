@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from memx.engine.memory.process import resident, resident_of
+from memx.engine.workers.jobs import json_line
 from memx.formats import by_key
 from memx.formats.base import ReadOptions, StreamReader
 from memx.records import Record, decode, encode
@@ -93,7 +94,7 @@ class Librarian:
 
         orders = {"library": library, "path": self._path, "options": self._told, "room": room}
         process = interpreter.start("memx.engine.reading.librarian", own_group=False)
-        interpreter.tell(process, _line(orders))
+        interpreter.tell(process, json_line(orders))
         return process
 
     def _exchange(self, process: "subprocess.Popen[bytes]", question: dict[str, Any]) -> bytes | None:
@@ -101,7 +102,7 @@ class Librarian:
         from memx.engine.workers import interpreter
 
         assert process.stdout is not None
-        if not interpreter.tell(process, _line(question)):
+        if not interpreter.tell(process, json_line(question)):
             return None
         answer, until = b"", time.monotonic() + _SECONDS
         while not (answer == b"\n" or answer.endswith(b"\n\n")):
@@ -140,10 +141,6 @@ def open_library(library: str, path: str, options: dict[str, Any]) -> StreamRead
     reader.owns_source = True
     reader.begin()
     return reader
-
-
-def _line(members: dict[str, Any]) -> bytes:
-    return json.dumps(members).encode("ascii") + b"\n"
 
 
 def _write(pipe: int, data: bytes) -> None:

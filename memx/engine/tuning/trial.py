@@ -26,7 +26,7 @@ from memx.engine.memory.process import PeakMeter
 from memx.engine.memory.strategy import ExtractionStrategy, plan_for
 from memx.engine.tuning.experiment import Measurement
 from memx.engine.workers.interpreter import start, tell
-from memx.engine.workers.jobs import NO_MEMORY
+from memx.engine.workers.jobs import NO_MEMORY, json_line
 from memx.errors import MemxError, OverMemory, ReaderCrashed, TimedOut, UsageError
 
 SHARE = 0.8
@@ -150,7 +150,7 @@ class _Process:
             raise
         finally:
             os.close(answers)
-        self._task = json.dumps(asdict(task) | {"answers": answers}).encode("ascii") + b"\n"
+        self._task = json_line(asdict(task) | {"answers": answers})
 
     def answers(self) -> Iterator[dict[str, Any]]:
         tell(self._process, self._task)
@@ -283,7 +283,7 @@ class _Bench:
 
 
 def _answer(task: Task, members: dict[str, Any]) -> None:
-    os.write(task.answers, json.dumps(members).encode("ascii") + b"\n")
+    os.write(task.answers, json_line(members))
 
 
 def _opened(path: str) -> str:

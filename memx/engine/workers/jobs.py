@@ -59,8 +59,7 @@ class Orders(NamedTuple):
 
     def to_json(self) -> bytes:
         """One line."""
-        # JSON as Python writes it: a time-out may be infinite
-        return json.dumps(self._asdict() | {"options": self.options._asdict()}).encode("ascii") + b"\n"
+        return json_line(self._asdict() | {"options": self.options._asdict()})
 
     @classmethod
     def from_json(cls, line: bytes) -> "Orders":
@@ -139,11 +138,16 @@ def answer_to(record: Record, number: int = 0, resident: int = 0) -> Answer:
     return Answer(number, *about, resident, record["format"], metrics["elapsed_s"])
 
 
+def json_line(members: Mapping[str, Any]) -> bytes:
+    """One line of JSON as Python writes it: names that are no UTF-8 come back as they were, and so does infinity."""
+    return json.dumps(members).encode("ascii") + b"\n"
+
+
 def _line(members: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # names of files may be no UTF-8, and come back as they were
-        return json.dumps(members).encode("ascii") + b"\n"
+    except TypeError:  # a name that is no UTF-8
+        return json_line(members)
 
 
 def _members(line: bytes) -> dict[str, Any]:
