@@ -74,14 +74,20 @@ class Stream:
 
     def lines(self) -> Generator[bytes]:
         """The records as JSON: one or several whole lines at a time, each with its newline."""
-        parts = self.parts()
+        parts, in_hand = self.parts(), None
         try:
             while True:
                 try:
                     for part in parts:
-                        yield part if isinstance(part, bytes) else encode(part)
+                        in_hand = part
+                        line = part if isinstance(part, bytes) else encode(part)
+                        in_hand = None  # right before it is given: signals strike at calls
+                        yield line
                     return
-                except KeyboardInterrupt as exc:  # was thrown in here: the parts have a last word to say
+                except KeyboardInterrupt as exc:  # struck, or was thrown in, here: the parts have a last word to say
+                    if in_hand is not None:
+                        yield in_hand if isinstance(in_hand, bytes) else encode(in_hand)
+                        in_hand = None
                     part = parts.throw(exc)  # raises it again where nothing is left to say
                     yield part if isinstance(part, bytes) else encode(part)
         finally:

@@ -19,7 +19,7 @@ from memx.engine.reading.session import Session, error_record
 from memx.engine.reading.streaming import Stream, stream
 from memx.errors import TimedOut, UsageError
 from memx.formats import Format
-from memx.records import Record
+from memx.records import Record, decode, encode
 from tests.samples import audio
 
 
@@ -120,6 +120,25 @@ def test_what_is_lost_when_time_is_up_is_not_counted(hostile, monkeypatch, place
     assert [record["name"] for record in records[1:-2]] == [f"thing {n}" for n in range(len(records) - 3)]
     assert records[-2]["code"] == "timeout"
     assert records[-1]["records"] == len(records) - 2
+
+
+@pytest.mark.parametrize("strikes_at", [1, 2, 7])
+def test_the_line_in_hand_when_it_is_interrupted_is_given(monkeypatch, tmp_path, strikes_at):
+    calls, path, lines = count(1), tmp_path / "bytes", []
+    path.write_bytes(bytes(100))
+
+    def struck(record):
+        if next(calls) == strikes_at:
+            raise KeyboardInterrupt
+        return encode(record)
+
+    monkeypatch.setattr("memx.engine.reading.streaming.encode", struck)
+    with pytest.raises(KeyboardInterrupt):
+        lines.extend(map(decode, Stream(path, StreamOptions(chunk_size=1)).lines()))
+    file, *between, error, end = lines
+    assert [record["index"] for record in between] == list(range(strikes_at - 1))
+    assert (file["type"], error["message"]) == ("file", "interrupted")
+    assert end["records"] == len(between) + 1
 
 
 def test_what_a_library_prints_never_meets_the_records(hostile, capfd):
