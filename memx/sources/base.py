@@ -1,6 +1,7 @@
 """What a source of bytes is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -52,6 +53,20 @@ class Source(ABC):
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer only at the end; the position stays. Only where `seekable`."""
         raise NotImplementedError(f"{type(self).__name__} reads forward only")
+
+    def reads_of(self, length: int) -> Callable[[int], bytes]:
+        """`read_at` of so many bytes, for very many reads at offsets that are known to be inside: made to be quick.
+
+        Only where `seekable`, and while the source is open. Whoever calls it adds to `bytes_read`, and takes an
+        OSError for a reason to ask `read_at`, which tells it.
+        """
+
+        def read(offset: int) -> bytes:
+            data = self.read_at(offset, length)
+            self.bytes_read -= len(data)
+            return data
+
+        return read
 
     def seek(self, offset: int) -> None:
         """Moves the position. Only where `seekable`."""

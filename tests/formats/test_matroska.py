@@ -213,7 +213,7 @@ def test_any_clusters_come_to_an_end(parts: list[bytes], junk: bytes) -> None:
     with open_source(io.BytesIO(data)) as source:
         clusters = Clusters(source, 0, None, {1: "one", 2: None})
         for block in clusters.blocks():
-            track, time, _, _, _, size, pos, begin, _, _ = block
+            track, time, _, _, _, size, pos, begin = block
             assert track == "one"
             assert -0x8000 <= time < 0x8000
             assert 0 <= pos < begin <= begin + size <= len(data)

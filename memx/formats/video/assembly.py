@@ -118,6 +118,12 @@ LINE_END = {False: ',"keyframe":false}\n', True: ',"keyframe":true}\n'}
 """How the lines of packets end, behind `pos`."""
 
 
+def line_pair(index: int, dts: str, duration: str, *, all_keys: bool) -> tuple[str, str]:
+    """The lines of the packets of a stream, of others and of key frames, to be filled with what is not said here."""
+    begin = f'{line_begin(index)}%d,"dts":{dts},"duration":{duration},"size":%d,"pos":%d'
+    return begin + LINE_END[all_keys], begin + LINE_END[True]
+
+
 def in_blocks(lines: Iterator[str]) -> Iterator[bytes]:
     """Many lines at a time; before an error those that were told before it."""
     while True:

@@ -1,13 +1,15 @@
 """Packets from blocks: what FFmpeg's demuxer makes of each (RFC 9559, 10), and the records of them."""
 
+import struct
 from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
-from memx.formats.video.assembly import LINE_END, line_begin, packet_line
+from memx.formats.video.assembly import line_pair, packet_line
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
-from memx.formats.video.matroska.clusters import MOST_FAULTS, Block, Clusters
+from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
+from memx.formats.video.matroska.elements import SIMPLE_BLOCK
 from memx.formats.video.matroska.tracks import Track
 from memx.formats.video.packets import BIDIRECTIONAL, DROPPED, KEY
 from memx.records import Record
@@ -18,13 +20,20 @@ _MOST_LACES = 1 << 16
 _MOST_TIME = (1 << 63) - 1
 
 
-Pace = tuple[str, int, str, int, int, int, bool, Callable[[bytes, int, int], int] | None, list[int] | None]
+_IN_ONE, _IN_TWO, _IN_THREE = (struct.Struct(f">{form}").unpack_from for form in ("BBBhB", "BHBhB", "BBHBhB"))
+"""How simple blocks begin whose sizes take so many bytes: identifier, size, number of the track, time, flags."""
+
+Look = Callable[[bytes, int, int], int]
+"""See `memx.formats.video.packets`."""
+Pace = tuple[tuple[str, str] | None, int, Track, tuple[str, str], str, int, int, int, Look | None, list[int] | None]
 """How the packets of a track go on, once FFmpeg would have described its streams: for most, by simple sums.
 
-How its lines begin; what is taken off its times; what stands in its lines between `dts` and `size`: how long a packet
-lasts whose block does not say, or nothing, where `look` tells that; units of time in a second of sound, and what a
-sample is of them (0: `look` gives no samples); what was taken off its beginning; whether all are key frames; what
-looks at packets; and where pictures are reordered, the latest times, the least first.
+Their lines, where the container alone tells all of a packet, to be filled with `pts`, `dts`, `size` and `pos`; what is
+taken off its times; then, for the others: the track; its lines, to be filled with `pts`, `dts`, `duration`, `size` and
+`pos`; how long a packet lasts whose block does not say, nothing where `look` tells that; units of time in a second of
+sound, and what a sample is of them (0: `look` gives no samples); what was taken off its beginning; what looks at
+packets; and where pictures are reordered, the latest times, the least first. Of two lines the second is that of key
+frames.
 """
 
 
@@ -60,40 +69,81 @@ class Demuxer:
     def lines(self) -> Iterator[str]:
         """The records of the packets that `packets` did not give, as lines of JSON: the hot loop.
 
-        What goes the common way is done here; all else is done by `_of_block`.
+        Simple blocks of tracks that have a pace are read here, all others by `next_block`; what does not go the
+        common way is told by `_of_block`.
         """
         yield from map(packet_line, self._frames_left)
-        clusters, ends = self._clusters, LINE_END
-        paces = {track.index: self._pace(track) for track in self._tracks}
-        for block in self._blocks:
-            track, time, key, laced, duration, size, pos, _, data, at = block
-            pace, time = paces[track.index], time + clusters.time
-            if pace is None or laced or duration is not None or time < 0:
-                yield from map(packet_line, self._of_block(block))
-                continue
-            begin, shift, lasting, units, parts, lead, all_keys, look, window = pace
-            if look is not None:
-                said = look(data, at, size)
-                if said < 0:
-                    said = self._look_further(look, block, said)
-                if units:
-                    if said == DROPPED:
-                        continue
-                    lasting = lasting or f',"duration":{said * units // parts or "null"},"size":'
-                elif said == BIDIRECTIONAL and window is None:
-                    paces[track.index] = None  # pictures are reordered, whatever the headers say
+        clusters, source = self._clusters, self._clusters.source
+        paces = {track.number: self._pace(track) for track in self._tracks}
+        quick = {0x80 | number: pace for number, pace in paces.items() if pace is not None and number < 0x80}
+        at, data, start, stop = clusters.at, clusters.data, clusters.start, -1
+        limit = whole = base = 0
+        read, pace_of, dense, last = source.reads_of(HEAD), quick.get, False, (source.size or 0) - HEAD
+        while True:
+            pace = None
+            if at < whole:
+                try:
+                    if dense:
+                        data, start = read(at), at
+                        source.bytes_read += HEAD
+                    elif not start <= at <= stop:
+                        data, start = clusters.load(at), at
+                        stop = at + len(data) - HEAD
+                    name, size, number, time, flags = _IN_TWO(data, at - start)  # most sizes take two bytes
+                    if 0x4003 < size < 0x7FFF:
+                        size, pos = size - 0x4000, at + 3
+                    else:
+                        name, size, number, time, flags, width = _in_one_or_three(data, at - start)
+                        pos = at + width
+                    if name == SIMPLE_BLOCK and pos + size <= limit and not flags & 6:
+                        pace = pace_of(number)
+                except (struct.error, OSError):  # the file is shorter now, or cannot be read: `next_block` tells it
+                    stop = -1
+            if pace is not None and (time := time + base) >= 0:
+                at, size, payload, key = pos + size, size - 4, pos + 4, flags > 0x7F
+            else:
+                clusters.at, clusters.data, clusters.start = at, data, start
+                block = clusters.next_block()
+                if block is None:
+                    return
+                at, data, start, limit, base = clusters.at, clusters.data, clusters.start, clusters.limit, clusters.time
+                stop, dense, whole = start + len(data) - HEAD, clusters.step == HEAD, min(limit, last)
+                track, time, key, laced, duration, size, pos, payload = block
+                pace, time = paces[track.number], time + base
+                if pace is None or laced or duration is not None or time < 0:
                     yield from map(packet_line, self._of_block(block))
                     continue
-                else:
+            time -= pace[1]
+            if (line := pace[0]) is not None:
+                if size:
+                    yield line[key] % (time, time, size, pos)
+                continue
+            _, shift, track, line, lasting, units, parts, lead, look, window = pace
+            if look is not None:
+                said = look(data, payload - start, size)
+                if said < 0 or (said == BIDIRECTIONAL and window is None):
+                    clusters.data, clusters.start = data, start
+                    block = track, time - base + shift, key, 0, None, size, pos, payload
+                    said = self._look_further(look, block, said)
+                    if said == BIDIRECTIONAL and not units and window is None:
+                        # pictures are reordered, whatever the headers say
+                        paces[track.number] = None
+                        quick.pop(0x80 | track.number, None)
+                        yield from map(packet_line, self._of_block(block))
+                        continue
+                if not units:
                     key = said == KEY
-            pts = dts = str(time - shift)
+                elif said == DROPPED:
+                    continue
+                elif not lasting:
+                    lasting = str(said * units // parts or "null")
+            dts: int | str = time
             if window is not None:
-                window[0] = time - shift
+                window[0] = time
                 window.sort()
-                dts = str(window[0]) if window[0] != NO_TIME else "null"
-            size += lead
-            if size:
-                yield f'{begin}{pts},"dts":{dts}{lasting}{size},"pos":{pos}{ends[key or all_keys]}'
+                dts = window[0] if window[0] != NO_TIME else "null"
+            if size + lead:
+                yield line[key] % (time, dts, lasting, size + lead, pos)
 
     def _pace(self, track: Track) -> Pace | None:
         """The pace of a track; None where every packet has to be completed by itself."""
@@ -113,19 +163,12 @@ class Demuxer:
         units, parts = clock.base.denominator if track.sounds else 0, clock.sample_rate * clock.base.numerator
         if units and not parts:
             return None
-        window = clock.window() if reordered else None
-        varies = units and look is not None and not step
-        return (
-            line_begin(track.index),
-            track.shift,
-            "" if varies else f',"duration":{step or "null"},"size":',
-            units,
-            parts,
-            len(encoding.lead),
-            clock.intra_only,
-            look,
-            window,
-        )
+        window, lead = clock.window() if reordered else None, len(encoding.lead)
+        lasting = "" if units and look is not None and not step else str(step or "null")
+        line = line_pair(track.index, "%s", "%s", all_keys=clock.intra_only)
+        even = line_pair(track.index, "%d", lasting, all_keys=clock.intra_only)
+        told = None if look is not None or window is not None or lead else even
+        return told, track.shift, track, line, lasting, units, parts, lead, look, window
 
     def _look_further(self, look: Callable[[bytes, int, int], int], block: Block, said: int) -> int:
         """What `look` says once it has seen as much of a packet as it wants."""
@@ -153,7 +196,7 @@ class Demuxer:
     def _frames(self, block: Block) -> Iterator[Packet]:
         """A packet for each frame of a block, its times as far as the container says them; `pos` is its payload."""
         track: Track = block[0]
-        _, block_time, key, laced, said, whole, pos, payload, _, _ = block
+        _, block_time, key, laced, said, whole, pos, payload = block
         begin, sizes = 0, [whole]
         if laced:
             most = _MOST_LACES if laced == lacing.XIPH else lacing.MOST_HEADER
@@ -214,3 +257,16 @@ class Demuxer:
         rate, base = track.seen.coding.sample_rate, track.seen.clock.base
         if said > 0 and rate and (packet.duration <= 0 or track.cut_anew):
             packet.duration = said * base.denominator // (rate * base.numerator)
+
+
+def _in_one_or_three(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
+    """How a simple block begins whose size takes one byte, or three, and where in it the number of its track stands.
+
+    No identifier, 0, where it is another, or the size is unknown, or of less than a block.
+    """
+    name, size, number, time, flags = _IN_ONE(data, at)
+    if 0x83 < size < 0xFF:
+        return name, size - 0x80, number, time, flags, 2
+    name, high, low, number, time, flags = _IN_THREE(data, at)
+    size = (high & 0x1F) << 16 | low
+    return name if high >> 5 == 1 and 3 < size < 0x1FFFFF else 0, size, number, time, flags, 4
