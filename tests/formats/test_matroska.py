@@ -1,25 +1,29 @@
 """Matroska read directly: FFmpeg's records, construct by construct; what is cut, what is damaged, and what is read."""
 
+import io
 import shutil
 import struct
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.video import VideoStreamReader
-from memx.formats.video.matroska import MatroskaStreamReader, ebml, lacing
-from memx.formats.video.matroska.clusters import Clusters
+from memx.formats.video.assembly import packet_line
+from memx.formats.video.matroska import MatroskaStreamReader, clusters, ebml, lacing
 from memx.formats.video.packets import NotKnown, dts
 from memx.formats.video.window import Window
 from memx.sources import open_source
 from tests.formats import reading
 from tests.formats.reading import Told, packets
 from tests.samples import matroska as samples
+from tests.samples import video
 
 
 def read(path: Path, **options: Any) -> Told:
@@ -161,6 +165,46 @@ def test_many_faults_are_not_kept(tmp_path: Path) -> None:
         assert source.bytes_read < 4 * path.stat().st_size + 100_000
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_pictures_in_groups_that_say_how_long_they_last_keep_their_order(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "groups.mkv"
+    path.write_bytes(_film_with_groups(tmp_path / "coded.mp4", codec))
+    _, records, _ = read(path)
+    _, theirs, _ = reading.read(path, VideoStreamReader)
+    assert packets(records) == packets(theirs)
+    assert len(packets(records)) == 200
+    assert any(packet["dts"] != packet["pts"] for packet in packets(records))
+
+
+def _film_with_groups(path: Path, codec: str) -> bytes:
+    """200 pictures, encoded by way of `path`; every seventh in a group that says how long it lasts."""
+    parameters = "bframes=2:keyint=50:sliced-threads=0" if codec == "libx264" else "bframes=2:keyint=50:log-level=none"
+    with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as out:
+        pictures = video._codec(out, codec, width=64, height=64, pix_fmt="yuv420p")
+        pictures.options = {"threads": "1", codec.replace("lib", "") + "-params": parameters}
+        for number in range(200):
+            out.mux(pictures.encode(video._picture(pictures, number)))
+        out.mux(pictures.encode(None))
+    clusters: dict[int, list[bytes]] = {}
+    with av.open(str(path)) as old:
+        stream = old.streams.video[0]
+        extra, name = (
+            stream.codec_context.extradata,
+            {"libx264": "V_MPEG4/ISO/AVC", "libx265": "V_MPEGH/ISO/HEVC"}[codec],
+        )
+        for number, packet in enumerate(packet for packet in old.demux(stream) if packet.size):
+            time, blocks = round(packet.pts * packet.time_base * 1000), clusters.setdefault(2000 * (number // 50), [])
+            flags, body = 0x80 * packet.is_keyframe, bytes(packet)
+            if number > 60 and number % 7 == 0:
+                block = samples.element(samples.BLOCK, samples.block(1, time - 2000 * (number // 50), body))
+                related = [] if flags else [samples.element(samples.REFERENCE, b"\xd8")]
+                blocks.append(samples.element(samples.GROUP, block, samples.element(samples.DURATION, 40), *related))
+            else:
+                blocks.append(samples.simple(1, time - 2000 * (number // 50), body, flags))
+    track = samples.video_track(1, samples.element(0x63A2, extra), codec=name)
+    return samples.film(*(samples.cluster(time, *blocks) for time, blocks in clusters.items()), tracks=track)
+
+
 # tokenizers
 
 
@@ -207,23 +251,92 @@ def test_laces_of_any_bytes_fit_or_are_corrupt(kind: int, data: bytes, more: int
     samples.element(samples.GROUP, samples.element(samples.BLOCK, b"\x81\0\0\0")), b"\x1f\x43\xb6\x75\x81",
 ]), max_size=30), st.binary(max_size=40))  # fmt: skip
 def test_any_clusters_come_to_an_end(parts: list[bytes], junk: bytes) -> None:
-    import io
-
     data = samples.element(samples.CLUSTER, unknown=True) + b"".join(parts) + junk
     with open_source(io.BytesIO(data)) as source:
-        clusters = Clusters(source, 0, None, {1: "one", 2: None})
-        for block in clusters.blocks():
+        walk = clusters.Clusters(source, 0, None, {1: "one", 2: None})
+        for block in walk.blocks():
             track, time, _, _, _, size, pos, begin = block
             assert track == "one"
             assert -0x8000 <= time < 0x8000
             assert 0 <= pos < begin <= begin + size <= len(data)
-            assert clusters.payload(block, size) == data[begin : begin + size]
+            assert walk.payload(block, size) == data[begin : begin + size]
+
+
+BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_378, 16_379, 20_000])
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 1, 2, 2, 300]),  # pictures, sound, and sound whose number takes two bytes
+            st.integers(-20, 400),  # not before nought: how far a track has come then is not known there
+            BLOCK_LENGTHS,
+            st.sampled_from([0, 0x80, 0x80, 0x84]),
+            st.integers(0, 4),
+        ),
+        min_size=20,
+        max_size=40,
+    ),
+    st.integers(0, 1 << 20),
+    st.just([]) | st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=3),
+    st.sampled_from([clusters.HEAD, clusters._MOST_STEP]),
+)
+def test_the_hot_loop_tells_what_is_told_one_by_one(
+    blocks: list[tuple[int, int, int, int, int]], cut: int, damage: list[tuple[float, int]], step: int
+) -> None:
+    told = [
+        samples.simple(track, time, samples.OTHER_FRAME[:length].ljust(length, b"s"), flags, width)
+        for track, time, length, flags, width in blocks
+        if not width or length + 5 < (1 << 7 * width) - 1
+    ]
+    whole = _film_of(told)
+    data = bytearray(whole[: len(whole) - cut % len(whole)] if cut % 5 == 0 else whole)
+    for place, byte in damage:
+        data[len(data) // 2 + int(place * (len(data) - 1 - len(data) // 2))] = byte
+    assert _told(bytes(data), step, one_by_one=False) == _told(bytes(data), step, one_by_one=True)
+
+
+@pytest.mark.parametrize("step", [clusters.HEAD, clusters._MOST_STEP])
+@pytest.mark.parametrize("odd", [
+    b"\xa3\xff\x81\0\0\x80", b"\xa3\x7f\xff\x81\0\0\x80", b"\xa3\x3f\xff\xff\x81\0\0\x80",  # no size is known
+    b"\xa3\x83\x81\0\0", b"\xa3\x40\x03\x81\0\0", b"\xa3\x20\0\x03\x81\0\0",  # less than a block
+    b"\xa3\x7e\x80\x82\0\0\x80", b"\xa3\x3e\0\0\x82\0\0\x80",  # beyond the cluster
+    samples.simple(9, 40, bytes(200)),  # of no track
+])  # fmt: skip
+@pytest.mark.parametrize("behind", [0, 30])
+def test_the_hot_loop_leaves_what_is_odd_to_the_other(odd: bytes, behind: int, step: int) -> None:
+    before = [samples.simple(2, time, bytes(320)) for time in range(0, 400, 20)]
+    data = _film_of([*before, odd, *(samples.simple(2, 400 + time, bytes(320)) for time in range(behind))])
+    told, faults, _ = _told(data, step, one_by_one=False)
+    assert (told, faults, False) == _told(data, step, one_by_one=True)
+    assert faults
+    assert len(told) == 5 + len(before) + 3  # on with the next cluster
+
+
+def _film_of(blocks: list[bytes]) -> bytes:
+    """Pictures, and sound of two tracks, the number of one of which takes two bytes; `blocks`; and pictures again."""
+    tracks = samples.video_track(1) + samples.sound_track(2) + samples.sound_track(300)
+    first = [*samples.pictures(0, 3), samples.simple(2, 0, bytes(320)), samples.simple(300, 0, bytes(320))]
+    last = samples.cluster(900, *samples.pictures(900, 3))
+    return samples.film(samples.cluster(0, *first), samples.cluster(20, *blocks), last, tracks=tracks)
+
+
+def _told(data: bytes, step: int, *, one_by_one: bool) -> tuple[Any, ...]:
+    """The packets of a film, their faults, and whether it is cut; `step` bytes are read at once at most."""
+    at_once = patch.object(clusters, "_MOST_STEP", step)
+    with at_once, open_source(io.BytesIO(data)) as source, MatroskaStreamReader(source) as reader:
+        try:
+            reader.begin()
+        except (MemxError, BelongsTo) as exc:
+            return (str(exc),)
+        demuxer = reader._demuxer
+        rest = map(packet_line, demuxer.packets()) if one_by_one else demuxer.lines()
+        return list(map(packet_line, demuxer.queue)) + list(rest), demuxer.faults, demuxer.cut
 
 
 @given(st.binary(max_size=200))
 def test_masters_of_any_bytes_are_read_or_corrupt(data: bytes) -> None:
-    import io
-
     from memx.formats.video.matroska import elements
     from memx.formats.video.packets import NotKnown
 

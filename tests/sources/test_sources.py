@@ -382,3 +382,40 @@ class TestSpool:
     def test_only_its_owner_reads_it(self) -> None:
         with spool(open_source(io.BytesIO(DATA))) as copy:
             assert stat.S_IMODE(os.stat(copy.local_path() or "").st_mode) == 0o600
+
+
+@pytest.mark.parametrize("make", [open_source, lambda path: open_source(io.BytesIO(DATA))])
+def test_many_small_reads_are_those_of_read_at(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    with make(path) as source:
+        before, read = source.bytes_read, source.reads_of(16)
+        assert [read(offset) for offset in (0, 7, 1000, len(DATA) - 3)] == [
+            source.read_at(offset, 16) for offset in (0, 7, 1000, len(DATA) - 3)
+        ]
+        assert source.bytes_read - before == 3 * 16 + 3  # those of `read_at` alone
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOATIME"), reason="only Linux leaves access times as they are")
+def test_reading_leaves_the_time_of_access(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    os.utime(path, (1, 2))  # so old that even a lazy file system would set it anew
+    with open_source(path) as source:
+        assert source.read(len(DATA)) == DATA
+    assert path.stat().st_atime == 1
+
+
+def test_a_file_of_somebody_else_is_read_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    really = os.open
+
+    def open_as_another(name: Any, flags: int, *rest: Any) -> int:
+        if flags & getattr(os, "O_NOATIME", 0):
+            raise PermissionError(1, "Operation not permitted")
+        return really(name, flags, *rest)
+
+    monkeypatch.setattr(os, "open", open_as_another)
+    with open_source(path) as source:
+        assert source.read(len(DATA)) == DATA

@@ -131,8 +131,12 @@ class Clock:
             packet.key = True
 
     def window(self) -> list[int]:
-        """The times that are held back, sorted; the first was given as a time of decoding."""
-        return self._window[: self.delay + 1]
+        """The times that are held back, sorted; the first was given as a time of decoding.
+
+        Whoever completes packets by itself goes on with them in this very list, as `complete` does then.
+        """
+        del self._window[self.delay + 1 :]
+        return self._window
 
     def frame_duration(self, packet: Packet) -> Fraction | None:
         """Seconds of a packet whose length the container does not say (`compute_frame_duration`); None unknown."""
