@@ -1,6 +1,7 @@
 """What a source of bytes is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -52,6 +53,17 @@ class Source(ABC):
     def read_at(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer only at the end; the position stays. Only where `seekable`."""
         raise NotImplementedError(f"{type(self).__name__} reads forward only")
+
+    def reads_at(self, length: int) -> Callable[[int], bytes]:
+        """What reads as `read_at` does, always `length` bytes, for loops that read hundreds of thousands of times.
+
+        It is made for a few hundred reads, the whole of which `was_read` is told then. It may raise OSError: `read_at`
+        says what is wrong.
+        """
+        return lambda offset: self.read_at(offset, length)
+
+    def was_read(self, count: int) -> None:  # noqa: B027 - `read_at` has counted them
+        """So many bytes were read by what `reads_at` gave."""
 
     def seek(self, offset: int) -> None:
         """Moves the position. Only where `seekable`."""

@@ -2,6 +2,8 @@
 
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 
 from memx.errors import SourceDenied, SourceFailed, SourceNotFound, UnsupportedSource
 from memx.records import display_path
@@ -88,6 +90,12 @@ class LocalFile(Source):
             raise SourceFailed(f"{self.path} cannot be read: {reason(exc)}", offset=offset) from exc
         self.bytes_read += len(data)
         return data
+
+    def reads_at(self, length: int) -> Callable[[int], bytes]:
+        return partial(os.pread, self._descriptor, length)
+
+    def was_read(self, count: int) -> None:
+        self.bytes_read += count
 
     def _whole(self, data: bytes, offset: int, length: int) -> bytes:
         """`data`, which a short read gave, and what follows it."""

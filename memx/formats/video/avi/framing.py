@@ -6,17 +6,17 @@ A frame gets the time of the chunk in which it begins, where none before it did 
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.packets import mpegaudio
 
-_HEADER = 4
 _SYNC = re.compile(rb"\xff[\xe0-\xff]")
 _SCAN = 1 << 12
 _RING = 4
 """So many chunks are remembered for their times."""
+_MOST_HEADERS = 1 << 8
+"""Headers of which is remembered what they begin."""
 
 
 class Piece(NamedTuple):
@@ -33,12 +33,19 @@ _Known = tuple[int, int, int, int | None]
 """A chunk: where it begins and ends in all that was parsed, its time, and where it lies; a plain tuple, as there."""
 
 
-@lru_cache(1 << 8)
-def _frame_of(header: bytes) -> tuple[int, int, int]:
-    """Samples and bytes of the frame that `header` begins, both nought where it begins none; and its number."""
-    said = int.from_bytes(header, "big")
-    found = mpegaudio.frame(said) if len(header) == _HEADER else None
-    return (0, 0, said) if found is None else (found.samples, found.size, said)
+class WholeFrames(dict[bytes, int]):
+    """The sizes of frames of `samples`, by their headers; -1 for what begins none."""
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self._samples = samples
+
+    def __missing__(self, header: bytes) -> int:
+        found = mpegaudio.frame(int.from_bytes(header, "big")) if len(header) == mpegaudio.HEADER else None
+        size = found.size if found is not None and found.samples == self._samples else -1
+        if len(self) < _MOST_HEADERS:
+            self[header] = size
+        return size
 
 
 class Frames:
@@ -82,23 +89,23 @@ class Frames:
             self._at += used
             done += used
 
-    def take_whole(self, size: int, time: int, pos: int, header: bytes) -> bool:
-        """Takes a chunk that is one frame, as most are, and begins with `header`; whether it is, else it is not taken.
+    @property
+    def between(self) -> bool:
+        """Whether a chunk would begin where a frame does, and nothing is left of the one before."""
+        return not (self._left or self._pending or self._tail or self._at is None)
 
-        The frame then has the time of the chunk, and no offset.
+    def take_wholes(self, count: int, size: int, time: int, pos: int, first: bytes) -> None:
+        """Takes `count` chunks that are a frame each, as most are; the last one has this size, time, place and header.
+
+        Of all places only the differences count, and of the others nothing is asked any more: they take no room.
         """
-        if self._left or self._pending or self._tail or self._at is None:
-            return False
-        samples, whole, said = _frame_of(header)
-        if whole != size or samples != self.samples:
-            return False
+        assert self._at is not None  # what the caller has seen to
         end = self._at + size
-        self._latest = latest = (self._latest + 1) % _RING
-        self._ring[latest] = self._at, end, time, pos
-        self._header = said
-        self._trust += 1
+        self._latest = (self._latest + count) % _RING
+        self._ring[self._latest] = self._at, end, time, pos
+        self._header = int.from_bytes(first[: mpegaudio.HEADER], "big")
+        self._trust += count
         self._frame, self._next, self._at, self._fetch = self._next, end, end, True
-        return True
 
     def flush(self) -> Iterator[Piece]:
         """What is left of a frame at the end."""
@@ -136,22 +143,22 @@ class Frames:
 
     def _search(self, begin: int, at: int, left: int, read: Callable[[int, int], bytes]) -> int:
         """Looks for the header of a frame from `at` on; where it ends, or the chunk does."""
-        wanted = _HEADER - len(self._tail)
+        wanted = mpegaudio.HEADER - len(self._tail)
         while at < left:
             data = self._tail + read(begin + at, min(left - at, wanted))
             base = at - len(self._tail)
             for match in _SYNC.finditer(data):
                 start = match.start()
-                header = data[start : start + _HEADER]
-                found = mpegaudio.frame(int.from_bytes(header, "big")) if len(header) == _HEADER else None
+                header = data[start : start + mpegaudio.HEADER]
+                found = mpegaudio.frame(int.from_bytes(header, "big")) if len(header) == mpegaudio.HEADER else None
                 if found is not None:
-                    end = base + start + _HEADER
-                    self._take(int.from_bytes(header, "big"), found, strange=end > _HEADER)
+                    end = base + start + mpegaudio.HEADER
+                    self._take(int.from_bytes(header, "big"), found, strange=end > mpegaudio.HEADER)
                     self._tail = b""
                     return end
             at = base + len(data)
-            self._tail = data[-(_HEADER - 1) :]
-            if at > _HEADER:
+            self._tail = data[-(mpegaudio.HEADER - 1) :]
+            if at > mpegaudio.HEADER:
                 self._trust = -2
             wanted = _SCAN
         return at
@@ -163,7 +170,7 @@ class Frames:
             self._trust = -3
         self._header = header
         self._trust += 1
-        self._left = found.size - _HEADER
+        self._left = found.size - mpegaudio.HEADER
         if self._trust > 0:
             self.samples = found.samples
             self.bit_rate += int((found.bit_rate - self.bit_rate) / self._trust)

@@ -8,9 +8,9 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import limited, packet_line, packet_record, stream_record
+from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import BEGIN, Chunks
+from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
 from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
 from memx.formats.video.avi.packets import Demuxer
@@ -61,9 +61,7 @@ class AviStreamReader(DemuxedReader):
         index = self._index(headers, streams)
         found = self._survey(index, streams, size)
         self._streams = streams
-        # where not all packets are looked at, it reads less to come back to those that are
-        begin = BEGIN if all(stream.look or stream.frames for stream in streams) else 0
-        chunks: Chunks | Apart = self._chunks(headers, begin)
+        chunks: Chunks | Apart = self._chunks(headers, max(stream.begin for stream in streams))
         if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
             chunks = Apart(self.source, index, found, streams)
         self._demuxer = Demuxer(self.source, chunks, streams, _key_frames(index, found, streams))
@@ -77,18 +75,25 @@ class AviStreamReader(DemuxedReader):
         for stream in self._streams:
             yield stream_record(stream.index, stream.seen, stream.shown, self.options.max_value_bytes)
 
-    def _lines(self) -> Iterator[str]:
+    def _blocks(self) -> Iterator[bytes]:
         """All packets up to the first that is cut off."""
-        queue, demuxer = self._demuxer.queue, self._demuxer
+        queue = self._demuxer.queue
         if self.options.summary:
             return
-        while self._given < len(queue) and not queue[self._given].corrupt:
-            yield packet_line(queue[self._given])
-            self._given += 1
+        yield from in_blocks(self._lines())
         if self._given == len(queue):
             queue.clear()
             self._given = 0
-            yield from demuxer.lines()
+            for block in self._demuxer.blocks():
+                if block:
+                    yield block.encode("ascii")
+
+    def _lines(self) -> Iterator[str]:
+        """The packets that were looked at before."""
+        queue = self._demuxer.queue
+        while self._given < len(queue) and not queue[self._given].corrupt:
+            yield packet_line(queue[self._given])
+            self._given += 1
 
     def _ending(self) -> Iterator[Record]:
         """What is cut off. Raises TruncatedFile where the file ends early."""
@@ -102,7 +107,7 @@ class AviStreamReader(DemuxedReader):
         if error is not None:
             raise error
 
-    def _chunks(self, headers: Headers, begin: int = BEGIN) -> Chunks:
+    def _chunks(self, headers: Headers, begin: int = 0) -> Chunks:
         return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams), begin)
 
     def _first(self, number: int) -> bytes | None:

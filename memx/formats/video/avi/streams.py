@@ -58,6 +58,8 @@ class Stream:
     counter: Counter
     offset: int
     look: Callable[[bytes, int, int], int] | None = None
+    begin: int = 0
+    """Bytes of a packet that are looked at, for most."""
     frames: Frames | None = None
     """What puts frames together that chunks part."""
     bit_rate: int = 0
@@ -95,15 +97,15 @@ def _picture(header: StreamHeader, index: int, data: bytes, first: First) -> Str
     width, height = width & 0x7FFFFFFF, abs(height)
     if max(width, height) > _WIDEST or (header.aspect and max(header.aspect.as_integer_ratio()) > _WIDEST):
         raise NotKnown("pictures of an odd size")
-    code, look, parsed, decoded = tag.upper(), None, True, 1
+    code, look, begin, parsed, decoded = tag.upper(), None, 0, True, 1
     if code in _MPEG4:
         headers = extra if _CODE in extra else b""
         coding = mpeg4.coding(headers or _begin(first, index))
-        look = mpeg4.Pictures().look
+        look, begin = mpeg4.Pictures().look, mpeg4.BEGIN
         tag = b"XVID" if header.handler == b"XVID" else tag
     elif code in _H264:
         coding, pictures = h264.unordered(extra if extra[:1] == b"\1" or _CODE in extra else _begin(first, index))
-        look = pictures.look
+        look, begin = pictures.look, h264.BEGIN
     elif code == b"MJPG":
         coding = Coding.of("mjpeg", still.jpeg(_begin(first, index)), intra_only=True)
     elif code in _FIXED:
@@ -121,7 +123,7 @@ def _picture(header: StreamHeader, index: int, data: bytes, first: First) -> Str
     seen = Observed(coding, clock, average_rate=1 / header.base, decoded=decoded)
     shown = Shown(tag=tag, aspect=header.aspect)
     start = header.start
-    return _finished(Stream(index, seen, shown, Counter(0, 0, start), start, look), header)
+    return _finished(Stream(index, seen, shown, Counter(0, 0, start), start, look, begin), header)
 
 
 def _begin(first: First, index: int) -> bytes:
@@ -175,7 +177,7 @@ def _frames(stream: Stream, tag: int, first: First) -> None:
     stream.seen.decoded = 1
     if tag == _MP3 and counter.block == 1152 and counter.sample_size == 1152:
         counter.sample_size = 0
-    stream.frames = Frames()
+    stream.frames, stream.begin = Frames(), mpegaudio.HEADER
 
 
 def _advanced(stream: Stream, config: bytes) -> None:
