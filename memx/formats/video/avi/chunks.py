@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from memx.sources import Source
 
-_HEAD = 9
-"""Bytes that hold the header of a chunk, and what makes the length of the one before even."""
+HEAD = 8
+"""Bytes of the header of a chunk."""
+_PADDED = HEAD + 1
+"""The same, with what makes the length of the chunk before even."""
 _SCAN = 1 << 16
 _HEADER = struct.Struct("<4sI")
 _SKIPPED = (b"JUNK", b"idx1", b"indx")
@@ -34,7 +36,7 @@ class Chunks:
         self._size = source.size or 0
         self._limit = limit
         self._count = count
-        self._least = _HEAD + begin
+        self._least = _PADDED + begin
         self.end = start
         """Where the latest chunk ends, without what makes its length even."""
         self.odd = 0
@@ -65,7 +67,7 @@ class Chunks:
         at, data, start, limit = self.end, b"", 0, self._limit
         while at + 8 <= self._size:
             i = at - start
-            if i < 0 or i + _HEAD > len(data):
+            if i < 0 or i + _PADDED > len(data):
                 data, start, i = self._load(at), at, 0
             pad = 0 if data[i] else 1  # the byte that makes an odd length even
             kind, size = header(data, i + pad)

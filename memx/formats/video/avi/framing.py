@@ -38,11 +38,11 @@ class WholeFrames(dict[bytes, int]):
 
     def __init__(self, samples: int) -> None:
         super().__init__()
-        self._samples = samples
+        self.samples = samples
 
     def __missing__(self, header: bytes) -> int:
         found = mpegaudio.frame(int.from_bytes(header, "big")) if len(header) == mpegaudio.HEADER else None
-        size = found.size if found is not None and found.samples == self._samples else -1
+        size = found.size if found is not None and found.samples == self.samples else -1
         if len(self) < _MOST_HEADERS:
             self[header] = size
         return size
@@ -94,16 +94,17 @@ class Frames:
         """Whether a chunk would begin where a frame does, and nothing is left of the one before."""
         return not (self._left or self._pending or self._tail or self._at is None)
 
-    def take_wholes(self, count: int, size: int, time: int, pos: int, first: bytes) -> None:
-        """Takes `count` chunks that are a frame each, as most are; the last one has this size, time, place and header.
+    def take_wholes(self, count: int, time: int, pos: int, header: bytes) -> None:
+        """Takes `count` chunks that are a frame each, as most are; the last one has this time, place and header.
 
         Of all places only the differences count, and of the others nothing is asked any more: they take no room.
         """
         assert self._at is not None  # what the caller has seen to
-        end = self._at + size
+        self._header = int.from_bytes(header, "big")
+        found = mpegaudio.frame(self._header)
+        end = self._at + (found.size if found is not None else 0)
         self._latest = (self._latest + count) % _RING
         self._ring[self._latest] = self._at, end, time, pos
-        self._header = int.from_bytes(first[: mpegaudio.HEADER], "big")
         self._trust += count
         self._frame, self._next, self._at, self._fetch = self._next, end, end, True
 

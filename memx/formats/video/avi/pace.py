@@ -3,14 +3,16 @@
 from collections.abc import Callable
 
 from memx.formats.video.assembly import LINE_END, line_begin
+from memx.formats.video.avi.chunks import HEAD
 from memx.formats.video.avi.framing import Frames, WholeFrames
 from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.streams import Stream
-from memx.formats.video.clock import NO_TIME, Packet
-from memx.formats.video.packets import BIDIRECTIONAL, KEY
+from memx.formats.video.clock import NO_TIME, Clock, Packet
+from memx.formats.video.packets import BIDIRECTIONAL, KEY, mpegaudio
 
 _MOST_SIZES = 1 << 12
 """Sizes of which is remembered what follows from them."""
+_FRAME = HEAD + mpegaudio.HEADER
 _ALWAYS, _BIDIRECTIONAL, _NEVER = (True, True, True), (False, False, True), (False, False, False)
 """Kinds of pictures whose time of decoding is when they are shown."""
 
@@ -21,9 +23,11 @@ class Steps(dict[int, tuple[str, int]]):
     def __init__(self, stream: Stream) -> None:
         super().__init__()
         self._stream = stream
+        self._always = None if stream.seen.clock.measure is not None else self._duration(1)
 
     def __missing__(self, size: int) -> tuple[str, int]:
-        step = f',"duration":{self._duration(size) or "null"},"size":{size},"pos":', self._stream.counter.length(size)
+        duration = self._always if self._always is not None else self._duration(size)
+        step = f',"duration":{duration or "null"},"size":{size},"pos":', self._stream.counter.length(size)
         if len(self) < _MOST_SIZES:
             self[size] = step
         return step
@@ -43,31 +47,32 @@ class Steps(dict[int, tuple[str, int]]):
 class Pace:
     """How the packets of a stream go on that are all key frames, and need not be looked at."""
 
-    __slots__ = ("_begin", "_most", "_steps", "_stream", "_unit")
+    __slots__ = ("_begin", "_stream", "_unit", "steps")
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._steps = Steps(stream)
-        self._most = stream.most
         self._unit = stream.counter.sample_size or 1
         self._begin = line_begin(stream.index)
+        self.steps = Steps(stream)
 
-    def line(self, size: int, begin: int, first: bytes) -> str | None:
-        """The line of a packet that lies at `begin`, and begins with `first`; an empty packet has none.
+    def line(self, begin: int, data: bytes, size: int, middle: str, length: int) -> str | None:
+        """The line of a packet that lies at `begin`; how it begins stands behind `HEAD` bytes of `data`.
 
-        None, and nothing has happened, where it does not go the common way.
+        `size` is not nought, `middle` and `length` are its step. None, and nothing has happened, where it does not go
+        the common way.
         """
-        if size > self._most:
-            return None
         stream = self._stream
         offset = stream.offset
-        middle, length = self._steps[size]
         stream.offset = offset + length
-        time = offset // self._unit
-        return f'{self._begin}{time},"dts":{time}{middle}{begin},"keyframe":true}}\n' if size else ""
+        time = str(offset // self._unit)  # once: that is half of what a line costs
+        return f'{self._begin}{time},"dts":{time}{middle}{begin},"keyframe":true}}\n'
 
     def leave(self) -> None:
         """Has to be called before packets of the stream go another way."""
+
+    def resume(self) -> bool:
+        """Whether packets go this way again after some went another."""
+        return True
 
 
 class IndexedPace(Pace):
@@ -79,17 +84,12 @@ class IndexedPace(Pace):
         super().__init__(stream)
         self._keys = keys
 
-    def line(self, size: int, begin: int, first: bytes) -> str | None:
+    def line(self, begin: int, data: bytes, size: int, middle: str, length: int) -> str | None:
         """As in `Pace`."""
-        if size > self._most:
-            return None
         stream = self._stream
         offset = stream.offset
-        middle, length = self._steps[size]
         stream.offset = offset + length
-        if not size:
-            return ""
-        time = offset // self._unit
+        time = str(offset // self._unit)
         return f'{self._begin}{time},"dts":{time}{middle}{begin}{LINE_END[self._keys.look(offset)]}'
 
 
@@ -101,29 +101,29 @@ class PicturesPace(Pace):
     def __init__(self, stream: Stream, look_on: Callable[[int, int], int]) -> None:
         super().__init__(stream)
         assert stream.look is not None  # what the caller has seen to
-        clock = stream.seen.clock
         self._look, self._look_on = stream.look, look_on
         self._hidden = f'{self._begin}null,"dts":'
-        # what FFmpeg does not take for in order has no time at which it is shown
-        self._shown = _NEVER if not clock.in_order else _BIDIRECTIONAL if clock.delay else _ALWAYS
+        self._shown = _shown(stream.seen.clock)
 
-    def line(self, size: int, begin: int, first: bytes) -> str | None:
+    def line(self, begin: int, data: bytes, size: int, middle: str, length: int) -> str | None:
         """As in `Pace`."""
-        if not 0 < size <= self._most:
-            return None
-        kind = self._look(first, 0, size)
+        kind = self._look(data, HEAD, size)
         if kind < 0:
             kind = self._look_on(begin, size)
         shown = self._shown
         if kind == BIDIRECTIONAL and shown is _ALWAYS:
             return None  # pictures are reordered, whatever the headers say
         stream = self._stream
-        time = stream.offset
-        middle, length = self._steps[size]
-        stream.offset = time + length
-        if shown[kind]:
-            return f'{self._begin}{time},"dts":{time}{middle}{begin}{LINE_END[kind == KEY]}'
-        return f"{self._hidden}{time}{middle}{begin}{LINE_END[kind == KEY]}"
+        offset = stream.offset
+        stream.offset = offset + length
+        if not shown[kind]:
+            return f"{self._hidden}{offset}{middle}{begin}{LINE_END[kind == KEY]}"
+        time = str(offset)
+        return f'{self._begin}{time},"dts":{time}{middle}{begin}{LINE_END[kind == KEY]}'
+
+    def resume(self) -> bool:
+        """As in `Pace`."""
+        return self._shown is _shown(self._stream.seen.clock)
 
 
 class FramesPace(Pace):
@@ -136,23 +136,32 @@ class FramesPace(Pace):
         self._frames = frames
         self._wholes = WholeFrames(frames.samples)
         self._taken = 0
-        self._latest = 0, 0, 0, b""
+        self._latest = 0, 0, b""
 
-    def line(self, size: int, begin: int, first: bytes) -> str | None:
+    def line(self, begin: int, data: bytes, size: int, middle: str, length: int) -> str | None:
         """As in `Pace`."""
-        if self._wholes[first[:4]] != size or size > self._most:
+        if self._wholes[data[HEAD:_FRAME]] != size:
             return None
         stream = self._stream
         offset = stream.offset
-        middle, length = self._steps[size]
         stream.offset = offset + length
-        time = offset // self._unit
         self._taken += 1
-        self._latest = size, time, begin, first
+        self._latest = offset, begin, data
+        time = str(offset // self._unit)
         return f'{self._begin}{time},"dts":{time}{middle}{begin},"keyframe":true}}\n'
 
     def leave(self) -> None:
         """As in `Pace`."""
         if self._taken:
-            self._frames.take_wholes(self._taken, *self._latest)
+            offset, begin, data = self._latest
+            self._frames.take_wholes(self._taken, offset // self._unit, begin, data[HEAD:_FRAME])
             self._taken = 0
+
+    def resume(self) -> bool:
+        """As in `Pace`."""
+        return self._frames.between and self._frames.samples == self._wholes.samples
+
+
+def _shown(clock: Clock) -> tuple[bool, bool, bool]:
+    """What FFmpeg does not take for in order has no time at which it is shown."""
+    return _NEVER if not clock.in_order else _BIDIRECTIONAL if clock.delay else _ALWAYS

@@ -1,12 +1,12 @@
 """Packets from chunks: what FFmpeg's demuxer and parsers make of each."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from memx.errors import MemxError
 from memx.formats.video.assembly import packet_line
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import Chunk, Chunks
+from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
 from memx.formats.video.avi.framing import Piece
 from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.pace import FramesPace, IndexedPace, Pace, PicturesPace
@@ -17,6 +17,11 @@ from memx.sources import Source
 
 _LINES = 256
 """So many lines make a block."""
+_MOST_ROWS = 1 << 12
+_HEADER = struct.Struct("<4sI")
+_NO_HEAD = bytes(HEAD)
+Row = tuple[Callable[[int, bytes, int, str, int], str | None], int, str, int]
+"""Of chunks with the same header: what makes a line of one, their size, and what follows from that."""
 
 
 class Demuxer:
@@ -40,6 +45,9 @@ class Demuxer:
         self._rest: Iterator[Packet] = iter(())
         """Of the chunk that was stopped at."""
         self._paces: list[Pace | None] = []
+        self._named: dict[bytes, int] = {}
+        self._rows: dict[bytes, Row] = {}
+        """By their headers, of chunks with these names."""
         self._more = True
         self.queue: list[Packet] = []
         self.cut = False
@@ -72,25 +80,42 @@ class Demuxer:
 
     def _run(self, chunks: Chunks, lines: list[str]) -> None:
         """Adds the lines of chunks up to one that is not as most are: the hot loop."""
-        paces = self._paces
-        tell = {name: pace.line for name, index in chunks.usual.items() if (pace := paces[index]) is not None}.get
-        length, end, odd, last, append = 8 + self._begin, chunks.end, chunks.odd, chunks.last, lines.append
-        read, unpack, count = self._source.reads_at(length), struct.Struct(f"<4sI{self._begin}s").unpack, -1
+        if self._named != chunks.usual:
+            self._rows, self._named = {}, chunks.usual.copy()
+        length, end, odd, last, append = HEAD + self._begin, chunks.end, chunks.odd, chunks.last, lines.append
+        read, row_of, count = self._source.reads_at(length), self._rows.get, -1
         try:
             for count in range(_LINES):  # noqa: B007 - how many were read
                 begin = end + odd
-                name, size, first = unpack(read(begin))
-                begin += 8
-                line_of = tell(name)
-                if line_of is None or begin + size > last or (line := line_of(size, begin, first)) is None:
+                data = read(begin)
+                row = row_of(data[:HEAD]) or self._row(data)
+                if row is None:
+                    break
+                line_of, size, middle, step = row
+                begin += HEAD
+                after = begin + size
+                if after > last or (line := line_of(begin, data, size, middle, step)) is None:
                     break
                 append(line)
-                end, odd = begin + size, size & 1
-        except (struct.error, OSError):
-            pass  # the end of the file; or else who reads there again says what is wrong
+                end, odd = after, size & 1
+        except OSError:
+            pass  # who reads there again says what is wrong
         finally:
             chunks.end, chunks.odd = end, odd
             self._source.was_read((count + 1) * length)
+
+    def _row(self, data: bytes) -> Row | None:
+        """What is known of chunks with the header in `data`; None where they are not as most are."""
+        if len(data) < HEAD + self._begin:
+            return None
+        name, size = _HEADER.unpack_from(data)
+        index = self._named.get(name)
+        if index is None or (pace := self._paces[index]) is None or not 0 < size <= self._streams[index].most:
+            return None
+        row = pace.line, size, *pace.steps[size]
+        if len(self._rows) < _MOST_ROWS:
+            self._rows[data[:HEAD]] = row
+        return row
 
     def _step(self, lines: list[str]) -> None:
         """Adds the lines of the packets of one chunk, or comes to the end."""
@@ -100,22 +125,28 @@ class Demuxer:
             self._rest = self._flush()
             return
         index, size, begin, data, at = chunk
-        pace = self._paces[index]
+        stream, pace = self._streams[index], self._paces[index]
         if begin + size > self._size:
             self._leave()
             self._rest = self._of_chunk(chunk)
             return
-        if pace is not None:
-            first, wanted = data[at : at + self._begin], self._streams[index].begin
-            if len(first) < wanted:
-                first = self._source.read_at(begin, min(wanted, size))
-            line = pace.line(size, begin, first)
+        if pace is not None and size <= stream.most:
+            middle, step = pace.steps[size]
+            if not size:
+                stream.offset += step
+                return
+            wanted = min(stream.begin, size)
+            first = data[at : at + wanted] if at + wanted <= len(data) else self._source.read_at(begin, wanted)
+            line = pace.line(begin, _NO_HEAD + first, size, middle, step)
             if line is not None:
                 lines.append(line)
                 return
+        if pace is not None:
             pace.leave()
         lines.extend(map(packet_line, self._of_chunk(chunk)))
-        self._paces[index] = self._pace(self._streams[index])
+        if pace is None or not pace.resume():
+            self._paces[index] = self._pace(stream)
+            self._rows = {}
 
     def _leave(self) -> None:
         """There are no more lines."""
