@@ -5,8 +5,8 @@ from collections.abc import Callable
 from memx.formats.video.assembly import LINE_END, line_begin
 from memx.formats.video.avi.chunks import HEAD
 from memx.formats.video.avi.framing import Frames, WholeFrames
-from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.streams import Stream
+from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Clock, Packet
 from memx.formats.video.packets import BIDIRECTIONAL, KEY, mpegaudio
 

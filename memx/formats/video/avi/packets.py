@@ -8,9 +8,9 @@ from memx.formats.video.assembly import packet_line
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
 from memx.formats.video.avi.framing import Piece
-from memx.formats.video.avi.index import KeyFrames
 from memx.formats.video.avi.pace import FramesPace, IndexedPace, Pace, PicturesPace
 from memx.formats.video.avi.streams import Stream
+from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.packets import KEY
 from memx.sources import Source

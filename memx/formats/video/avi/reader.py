@@ -12,9 +12,10 @@ from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
-from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
+from memx.formats.video.avi.index import Index, OldIndex, OpenIndex
 from memx.formats.video.avi.packets import Demuxer
 from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
+from memx.formats.video.avi.survey import KeyFrames, Survey, survey
 from memx.formats.video.clock import rescale
 from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.probe import Presentation, estimate, probe
