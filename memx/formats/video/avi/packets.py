@@ -20,8 +20,8 @@ _LINES = 256
 _MOST_ROWS = 1 << 12
 _HEADER = struct.Struct("<4sI")
 _NO_HEAD = bytes(HEAD)
-Row = tuple[Callable[[int, bytes, int, str, int], str | None], int, str, int]
-"""Of chunks with the same header: what makes a line of one, their size, and what follows from that."""
+Row = tuple[Callable[[int, bytes, int, str, int], str | None], int, int, str, int]
+"""Of chunks with the same header: what makes a line of one; their bytes; their size, and what follows from that."""
 
 
 class Demuxer:
@@ -82,26 +82,28 @@ class Demuxer:
         """Adds the lines of chunks up to one that is not as most are: the hot loop."""
         if self._named != chunks.usual:
             self._rows, self._named = {}, chunks.usual.copy()
-        length, end, odd, last, append = HEAD + self._begin, chunks.end, chunks.odd, chunks.last, lines.append
-        read, row_of, count = self._source.reads_at(length), self._rows.get, -1
+        length, last, append, row_of = HEAD + self._begin, chunks.last, lines.append, self._rows.get
+        at, taken, count, read = chunks.end + chunks.odd, None, -1, self._source.reads_at(length)
         try:
             for count in range(_LINES):  # noqa: B007 - how many were read
-                begin = end + odd
-                data = read(begin)
-                row = row_of(data[:HEAD]) or self._row(data)
+                data = read(at)
+                row = row_of(data[:8]) or self._row(data)
                 if row is None:
                     break
-                line_of, size, middle, step = row
-                begin += HEAD
-                after = begin + size
-                if after > last or (line := line_of(begin, data, size, middle, step)) is None:
+                line_of, whole, size, middle, step = row
+                if at + whole > last:
+                    break
+                line = line_of(at + 8, data, size, middle, step)
+                if line is None:
                     break
                 append(line)
-                end, odd = after, size & 1
+                at += whole
+                taken = size
         except OSError:
             pass  # who reads there again says what is wrong
         finally:
-            chunks.end, chunks.odd = end, odd
+            if taken is not None:
+                chunks.end, chunks.odd = at - (taken & 1), taken & 1
             self._source.was_read((count + 1) * length)
 
     def _row(self, data: bytes) -> Row | None:
@@ -112,7 +114,7 @@ class Demuxer:
         index = self._named.get(name)
         if index is None or (pace := self._paces[index]) is None or not 0 < size <= self._streams[index].most:
             return None
-        row = pace.line, size, *pace.steps[size]
+        row = pace.line, HEAD + size + (size & 1), size, *pace.steps[size]
         if len(self._rows) < _MOST_ROWS:
             self._rows[data[:HEAD]] = row
         return row

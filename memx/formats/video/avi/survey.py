@@ -122,7 +122,10 @@ class _Surveyor:
         if sys.byteorder == "big":
             words.byteswap()
         places, sizes = words[2::4].tolist(), words[3::4].tolist()
-        if any(self.found.streams[number].count < 2 for number in own) or not 0 < min(sizes) <= max(sizes) <= MOST_SIZE:
+        if any(self.found.streams[number].count < 2 for number in own) or max(sizes) > MOST_SIZE:
+            return False
+        lasts = {number: digits.rfind(48 + number) for number in own}
+        if not all(sizes[at] for at in lasts.values()) or (not all(sizes) and (self.found.bits or not self.found.keys)):
             return False
         if not max(walk.last, self._reached - walk.shift) < places[0] or not all(map(lt, places, places[1:])):
             return False
@@ -133,7 +136,7 @@ class _Surveyor:
         self._newest, self._reached, walk.last = newest, places[-1] + walk.shift, places[-1]
         flags = words[1::4]
         for run in runs:
-            at = digits.rfind(48 + run.stream)
+            at = lasts[run.stream]
             self._add(run, (run.stream, self._reached - places[-1] + places[at], sizes[at], flags[at] & IS_KEY != 0))
             self._add_keys(run, compress(flags, map((48 + run.stream).__eq__, digits)))
             walk.times[run.stream] = run.begins[-1]
@@ -157,7 +160,7 @@ class _Surveyor:
     def _add(self, run: "_Run", last: tuple[int, int, int, bool]) -> None:
         one, time = self.found.streams[run.stream], run.begins[-2]
         one.latest = *last, time
-        one.count += len(run.begins) - 1
+        one.count += run.filled
         one.size += run.size
         self._latest[run.stream] = time * self._ticks[run.stream]
 
@@ -173,18 +176,25 @@ class _Surveyor:
 
 
 class _Run(NamedTuple):
-    """The entries of one stream in a window: when each begins, and one behind them would; and their bytes."""
+    """The entries of one stream in a window: when each begins, and one behind them would.
+
+    How many are not empty, and their bytes.
+    """
 
     stream: int
     begins: Sequence[int]
+    filled: int
     size: int
 
 
 def _run(stream: int, digits: bytes, sizes: list[int], counter: Counter, start: int) -> _Run:
     own = list(compress(sizes, map((48 + stream).__eq__, digits)))
-    if counter.one_by_one:
-        return _Run(stream, range(start, start + len(own) + 1), sum(own))
-    return _Run(stream, list(accumulate(map(counter.length, own), initial=start)), sum(own))
+    empty, most = own.count(0), counter.block
+    if counter.one_by_one or (not counter.sample_size and not empty and max(own) <= most):
+        begins: Sequence[int] = range(start, start + len(own) + 1)
+    else:
+        begins = list(accumulate(map(counter.length, own), initial=start))
+    return _Run(stream, begins, len(own) - empty, sum(own))
 
 
 def _keep(bits: bytearray, time: int) -> None:
