@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from memx.formats.base import BelongsTo
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.avi import AviStreamReader
 from memx.formats.video.avi.chunks import Chunks
-from memx.formats.video.avi.framing import Frames
+from memx.formats.video.avi.framing import MpegFrames
 from memx.formats.video.packets import h264, mpegaudio
 from memx.records import decode, encode
 from memx.sources import open_source
@@ -91,6 +92,59 @@ def test_h264_is_read_directly(films: dict[str, Path], name: str, part: float, t
     assert told == reading.read(path, VideoStreamReader)
     assert {packet["pts"] for packet in packets(told[1]) if packet["stream_index"] == 0} == {None}
     assert len({packet["keyframe"] for packet in packets(told[1])}) == 2
+    with open_source(path) as source, AviStreamReader(source) as reader:
+        reader.begin()
+        lines = b"".join(part if isinstance(part, bytes) else encode(part) for part in _until_cut(reader))
+    assert [decode(line) for line in lines.splitlines()] == told[1]
+
+
+@pytest.fixture(scope="module")
+def ac3(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Frames of AC-3, of two sizes."""
+    path = tmp_path_factory.mktemp("ac3") / "sound.ac3"
+    with av.open(str(path), "w") as out:
+        sound = out.add_stream("ac3", rate=44100, layout="mono")
+        sound.bit_rate = 64000
+        for number in range(60):
+            wave = np.sin(np.arange(1536) * (number + 1) / 50).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(wave[None, :], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, 1536 * number
+            out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    with av.open(str(path)) as old:
+        return [bytes(packet) for packet in old.demux(audio=0) if packet.size]
+
+
+def _with_ac3(parts: list[bytes], *, counted: bool) -> bytes:
+    head = samples.stream_header(b"auds", bytes(4), 1, 8000, 20000, 1) if counted else None
+    head = head or samples.stream_header(b"auds", bytes(4), 1536, 44100, len(parts))
+    form = samples.sound_format(0x2000, 1, 44100, 8000, 1, 0)
+    chunks = [samples.chunk(b"01wb", part) for part in parts]
+    pictures = samples.frames(len(parts))
+    woven = [one for both in zip(pictures, chunks, strict=True) for one in both]
+    headers = [samples.video_stream(len(parts)), samples.listed(b"strl", head, form)]
+    return samples.form(headers, woven, samples.old_index(woven))
+
+
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("kind", ["whole", "parted", "several", "damaged", "in between", "cut"])
+def test_ac3_is_framed_anew(ac3: list[bytes], kind: str, counted: bool, tmp_path: Path) -> None:
+    data, parts = b"".join(ac3), list(ac3)
+    if kind == "parted":
+        parts = ac3[:20] + [data[at : at + 200] for at in range(sum(map(len, ac3[:20])), len(data), 200)]
+    elif kind == "several":
+        parts = ac3[:30] + [b"".join(ac3[at : at + 3]) for at in range(30, 57, 3)] + ac3[57:]
+    elif kind == "damaged":
+        parts[25] = bytes(9) + parts[25][9:]
+        parts[40] = parts[40][:100]
+    elif kind == "in between":
+        parts[30:30] = [b"what is this?", b"\x0b\x77\0\0\xff" * 4]
+    path = tmp_path / "sound.avi"
+    whole = _with_ac3(parts, counted=counted)
+    path.write_bytes(whole[: whole.rindex(b"01wb") - 2000] if kind == "cut" else whole)
+    told = read(path)
+    assert told == reading.read(path, VideoStreamReader)
+    assert len(packets(told[1])) > 2 * 50 if kind != "cut" else told[2] == TruncatedFile.code
     with open_source(path) as source, AviStreamReader(source) as reader:
         reader.begin()
         lines = b"".join(part if isinstance(part, bytes) else encode(part) for part in _until_cut(reader))
@@ -208,7 +262,7 @@ def test_any_chunks_come_to_an_end(parts: list[bytes]) -> None:
 @given(st.lists(st.sampled_from([samples.MP3_FRAME, samples.MP3_SECOND]), min_size=1, max_size=20), st.data())
 def test_frames_are_put_together_however_they_are_parted(frames: list[bytes], draw: st.DataObject) -> None:
     data = b"".join(frames)
-    maker, at, sizes = Frames(), 0, []
+    maker, at, sizes = MpegFrames(), 0, []
     while at < len(data):
         size = draw.draw(st.integers(1, min(500, len(data) - at)))
         part = data[at : at + size]
@@ -221,7 +275,7 @@ def test_frames_are_put_together_however_they_are_parted(frames: list[bytes], dr
 
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=8))
 def test_frames_of_any_bytes_lose_none(parts: list[bytes]) -> None:
-    maker, sizes = Frames(), 0
+    maker, sizes = MpegFrames(), 0
     for number, part in enumerate(parts):
         pieces = maker.feed(len(part), number, 100 * number, lambda at, length, part=part: part[at : at + length])
         sizes += sum(piece.size for piece in pieces)

@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 from memx.formats.video.assembly import LINE_END, line_begin
 from memx.formats.video.avi.chunks import HEAD
-from memx.formats.video.avi.framing import Frames, WholeFrames
+from memx.formats.video.avi.framing import HeldFrames, MpegFrames, WholeFrames
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Clock, Packet
-from memx.formats.video.packets import BIDIRECTIONAL, KEY, mpegaudio
+from memx.formats.video.packets import BIDIRECTIONAL, KEY, ac3, mpegaudio
 
 _MOST_SIZES = 1 << 12
 """Sizes of which is remembered what follows from them."""
 _FRAME = HEAD + mpegaudio.HEADER
+_SYNC, _CHECKED, _HELD_FRAME = HEAD + len(ac3.SYNC), HEAD + 4, HEAD + ac3.HEADER
 _ALWAYS, _BIDIRECTIONAL, _NEVER = (True, True, True), (False, False, True), (False, False, False)
 """Kinds of pictures whose time of decoding is when they are shown."""
 
@@ -131,7 +132,7 @@ class FramesPace(Pace):
 
     __slots__ = ("_frames", "_latest", "_taken", "_wholes")
 
-    def __init__(self, stream: Stream, frames: Frames) -> None:
+    def __init__(self, stream: Stream, frames: MpegFrames) -> None:
         super().__init__(stream)
         self._frames = frames
         self._wholes = WholeFrames(frames.samples)
@@ -160,6 +161,55 @@ class FramesPace(Pace):
     def resume(self) -> bool:
         """As in `Pace`."""
         return self._frames.between and self._frames.samples == self._wholes.samples
+
+
+class HeldPace(Pace):
+    """Of sound that a parser frames anew and holds back by a frame, as long as each chunk is one."""
+
+    __slots__ = ("_frames", "_held", "_sizes", "_taken")
+
+    def __init__(self, stream: Stream, frames: HeldFrames) -> None:
+        super().__init__(stream)
+        self._frames = frames
+        self._sizes: dict[bytes, int] = {}
+        """By what stands in headers behind their checksums."""
+        self._taken = 0
+        self._held: tuple[int, int, int, str] | None = None
+        self.resume()
+
+    def line(self, begin: int, data: bytes, size: int, middle: str, length: int) -> str | None:
+        """As in `Pace`, of the packet before."""
+        said = data[_CHECKED:_HELD_FRAME]
+        if data[HEAD:_SYNC] != ac3.SYNC or (self._sizes.get(said) or self._size(data, said)) != size or not self._held:
+            return None
+        stream = self._stream
+        offset = stream.offset
+        stream.offset = offset + length
+        self._taken += 1
+        before, pos, _, told = self._held
+        self._held = offset // self._unit, begin, size, middle
+        time = str(before)
+        return f'{self._begin}{time},"dts":{time}{told}{pos},"keyframe":true}}\n'
+
+    def _size(self, data: bytes, said: bytes) -> int:
+        found = ac3.frame(data[HEAD:_HELD_FRAME]) if len(data) >= _HELD_FRAME else None
+        size = found.size if found is not None and data[_CHECKED + 1] >> 3 <= ac3.LAST_PLAIN else -1
+        if len(self._sizes) < _MOST_SIZES:
+            self._sizes[said] = size
+        return size
+
+    def leave(self) -> None:
+        """As in `Pace`."""
+        if self._taken and self._held:
+            time, begin, size, _ = self._held
+            self._frames.take_wholes(self._taken, size, time, begin)
+        self._taken = 0
+
+    def resume(self) -> bool:
+        """As in `Pace`."""
+        held = self._frames.held
+        self._held = None if held is None else (held[1], held[2], held[0], self.steps[held[0]][0])
+        return held is not None
 
 
 def _shown(clock: Clock) -> tuple[bool, bool, bool]:

@@ -7,8 +7,8 @@ from memx.errors import MemxError
 from memx.formats.video.assembly import packet_line
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
-from memx.formats.video.avi.framing import Piece
-from memx.formats.video.avi.pace import FramesPace, IndexedPace, Pace, PicturesPace
+from memx.formats.video.avi.framing import HeldFrames, MpegFrames, Piece
+from memx.formats.video.avi.pace import FramesPace, HeldPace, IndexedPace, Pace, PicturesPace
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Packet
@@ -167,8 +167,10 @@ class Demuxer:
         clock, keys = stream.seen.clock, self._keys.get(stream.index)
         if clock.first_dts == NO_TIME or (clock.in_order and clock.delay and (clock.delay > 1 or not clock.parsed)):
             return None
-        if stream.frames is not None:
+        if isinstance(stream.frames, MpegFrames):
             return FramesPace(stream, stream.frames) if stream.frames.between else None
+        if isinstance(stream.frames, HeldFrames):
+            return HeldPace(stream, stream.frames) if stream.frames.held else None
         if stream.look is not None:
             return PicturesPace(
                 stream, lambda begin, size: self._look(stream, (stream.index, size, begin, b"", 0), size)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from memx.formats.video.assembly import Shown
-from memx.formats.video.avi.framing import Frames
+from memx.formats.video.avi.framing import Frames, HeldFrames, MpegFrames
 from memx.formats.video.avi.header import StreamHeader
 from memx.formats.video.avi.index import Counter
 from memx.formats.video.clock import NO_TIME, Clock
 from memx.formats.video.codecs import still
-from memx.formats.video.packets import Coding, NotKnown, h264, mpeg4, mpegaudio, sound
+from memx.formats.video.packets import Coding, NotKnown, ac3, h264, mpeg4, mpegaudio, sound
 from memx.formats.video.probe import Observed
 
 FIRST_BYTES = 1 << 12
@@ -37,7 +37,18 @@ _RAW = {
     b"UYVY": "uyvy422",
 }
 _PCM = {8: ("pcm_u8", "u8"), 16: ("pcm_s16le", "s16"), 24: ("pcm_s24le", "s32"), 32: ("pcm_s32le", "s32")}
-_WAVE_PCM, _ADPCM_MS, _FLOAT, _ALAW, _MULAW, _ADPCM_IMA, _MP2, _MP3, _AAC = 1, 2, 3, 6, 7, 0x11, 0x50, 0x55, 0xFF
+_WAVE_PCM, _ADPCM_MS, _FLOAT, _ALAW, _MULAW, _ADPCM_IMA, _MP2, _MP3, _AAC, _AC3 = (
+    1,
+    2,
+    3,
+    6,
+    7,
+    0x11,
+    0x50,
+    0x55,
+    0xFF,
+    0x2000,
+)
 _EXTENSIBLE = 0xFFFE
 _SUBFORMATS = bytes.fromhex("000000001000800000aa00389b71")
 """How GUIDs of formats with a number end (KSDATAFORMAT_SUBTYPE)."""
@@ -187,6 +198,8 @@ def _sound(header: StreamHeader, index: int, outlined: Outline, first: First) ->
     coding.layout = layout and layout[1]
     if number in (_MP2, _MP3):
         _frames(stream, number, first)
+    elif number == _AC3:
+        _held_frames(stream, first)
     elif number == _AAC:
         _advanced(stream, data[18:])
     else:
@@ -206,7 +219,19 @@ def _frames(stream: Stream, tag: int, first: First) -> None:
     coding.layout = ("mono", "stereo")[found.channels - 1]
     coding.sample_fmt = "fltp" if tag == _MP3 else "s16p"
     stream.seen.decoded = 1
-    stream.frames, stream.begin = Frames(), mpegaudio.HEADER
+    stream.frames, stream.begin = MpegFrames(), mpegaudio.HEADER
+
+
+def _held_frames(stream: Stream, first: First) -> None:
+    """AC-3: a parser puts its frames together, and waits for the next one."""
+    seen, data = stream.seen, _begin(first, stream.index)
+    said = ac3.coding(data, len(data))
+    if said.name != "ac3":
+        raise NotKnown("AC-3 that does not begin with a frame of its kind")
+    said.bit_rate = seen.coding.bit_rate
+    seen.coding, seen.decoded, seen.clock.sample_rate = said, 1, said.sample_rate
+    seen.clock.parsed = seen.clock.by_offset = True
+    stream.frames, stream.begin = HeldFrames(), ac3.HEADER
 
 
 def _advanced(stream: Stream, config: bytes) -> None:
