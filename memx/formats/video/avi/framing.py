@@ -13,6 +13,7 @@ from memx.formats.video.clock import NO_TIME
 from memx.formats.video.packets import ac3, mpegaudio
 
 _SYNC = re.compile(rb"\xff[\xe0-\xff]")
+_AC3_SYNC = re.compile(b"(?=%s|%s)" % (ac3.SYNC, ac3.SWAPPED))
 _SCAN = 1 << 12
 _RING = 4
 """So many chunks are remembered for their times."""
@@ -247,13 +248,11 @@ class HeldFrames(Frames):
             if not fresh:
                 break  # the file has become shorter
             data, base = self._tail + fresh, at - len(self._tail)
-            start = data.find(ac3.SYNC)
-            while 0 <= start <= len(data) - ac3.HEADER:
-                frame = ac3.frame(data[start : start + ac3.HEADER])
+            for match in _AC3_SYNC.finditer(data, 0, max(0, len(data) - ac3.HEADER + len(ac3.SYNC))):
+                frame = ac3.frame(data[match.start() : match.start() + ac3.HEADER])
                 if frame is not None:
                     self._tail = b""
-                    return base + start, frame
-                start = data.find(ac3.SYNC, start + 1)
+                    return base + match.start(), frame
             self._tail = data[-(ac3.HEADER - 1) :]
             at, wanted = at + len(fresh), _SCAN
         return None

@@ -9,7 +9,8 @@ _RATES = (48000, 44100, 32000)
 _BIT_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _BLOCK = 256  # samples
 _BLOCKS = (1, 2, 3, 6)
-SYNC = b"\x0b\x77"
+_DEPENDENT = 1  # strmtyp
+SYNC, SWAPPED = b"\x0b\x77", b"\x77\x0b"
 HEADER = 7
 """Bytes of a frame's header."""
 FRAME_SAMPLES = 6 * _BLOCK
@@ -40,7 +41,12 @@ class Frame(NamedTuple):
 
 
 def frame(header: bytes) -> Frame | None:
-    """The frame that `HEADER` bytes begin; None where they begin none (4.4.1, 4.4.2 and E.1.3.1)."""
+    """The frame that `HEADER` bytes begin; None where they begin none (4.4.1, 4.4.2 and E.1.3.1).
+
+    Its bytes may be swapped in pairs, as some recorders leave them.
+    """
+    if header[:2] == SWAPPED:
+        header = bytes(header[at ^ 1] for at in range(6)) + header[6:]
     if header[:2] != SYNC or header[5] >> 3 > 16:
         return None
     if header[5] >> 3 > LAST_PLAIN:
@@ -54,11 +60,11 @@ def frame(header: bytes) -> Frame | None:
 
 
 def _enhanced_frame(bits: Bits) -> Frame | None:
-    kind, _, size, rate, blocks = bits.take(2), bits.take(3), 2 * (bits.take(11) + 1), bits.take(2), bits.take(2)
-    if kind == 3 or size < HEADER or (rate == 3 and blocks == 3):
-        return None
+    kind, stream, size, rate, blocks = bits.take(2), bits.take(3), 2 * (bits.take(11) + 1), bits.take(2), bits.take(2)
+    if kind == 3 or stream or size < HEADER or (rate == 3 and blocks == 3):
+        return None  # FFmpeg takes none of further programmes either
     samples = FRAME_SAMPLES if rate == 3 else _BLOCKS[blocks] * _BLOCK
-    return Frame(size, 8 * size * (_RATES[blocks] // 2 if rate == 3 else _RATES[rate]) // samples, kind == 1)
+    return Frame(size, 8 * size * (_RATES[blocks] // 2 if rate == 3 else _RATES[rate]) // samples, kind == _DEPENDENT)
 
 
 def coding(data: bytes, size: int) -> Coding:
