@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from memx.formats.video.assembly import Shown
 from memx.formats.video.avi.framing import Frames, HeldFrames, MpegFrames
@@ -75,12 +75,12 @@ class Stream:
     frames: Frames | None = None
     """What puts frames together that chunks part."""
     bit_rate: int = 0
+    most: int = field(init=False)
+    """The largest packet that is made of a chunk; a larger one is parted."""
 
-    @property
-    def most(self) -> int:
-        """The largest packet that is made of a chunk; a larger one is parted."""
+    def __post_init__(self) -> None:
         size = self.counter.sample_size
-        return 1 << 31 if size <= 1 else 1024 * size if size < 32 else size
+        self.most = 1 << 31 if size <= 1 else 1024 * size if size < 32 else size
 
 
 @dataclass(slots=True)
