@@ -54,19 +54,16 @@ class Source(ABC):
         """`length` bytes from `offset`, fewer only at the end; the position stays. Only where `seekable`."""
         raise NotImplementedError(f"{type(self).__name__} reads forward only")
 
-    def reads_of(self, length: int) -> Callable[[int], bytes]:
-        """`read_at` of so many bytes, for very many reads at offsets that are known to be inside: made to be quick.
+    def reads_at(self, length: int) -> Callable[[int], bytes]:
+        """What reads as `read_at` does, always `length` bytes, for loops that read hundreds of thousands of times.
 
-        Only where `seekable`, and while the source is open. Whoever calls it adds to `bytes_read`, and takes an
-        OSError for a reason to ask `read_at`, which tells it.
+        `was_read` is told of them, many at a time. While the source is open, and at offsets that are known to be
+        inside. It may raise OSError: `read_at` says what is wrong.
         """
+        return lambda offset: self.read_at(offset, length)
 
-        def read(offset: int) -> bytes:
-            data = self.read_at(offset, length)
-            self.bytes_read -= len(data)
-            return data
-
-        return read
+    def was_read(self, count: int) -> None:  # noqa: B027 - `read_at` has counted them
+        """So many bytes were read by what `reads_at` gave."""
 
     def seek(self, offset: int) -> None:
         """Moves the position. Only where `seekable`."""

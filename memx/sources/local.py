@@ -101,8 +101,11 @@ class LocalFile(Source):
         self.bytes_read += len(data)
         return data
 
-    def reads_of(self, length: int) -> Callable[[int], bytes]:
+    def reads_at(self, length: int) -> Callable[[int], bytes]:
         return partial(os.pread, self._descriptor, length)
+
+    def was_read(self, count: int) -> None:
+        self.bytes_read += count
 
     def _whole(self, data: bytes, offset: int, length: int) -> bytes:
         """`data`, which a short read gave, and what follows it."""

@@ -39,13 +39,13 @@ class DemuxedReader(StreamReader):
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
-        for block in in_blocks(self._lines()):
+        for block in self._blocks():
             yield from decode_all(block)
         yield from self._ending()
 
     def blocks(self) -> Iterator[Record | bytes]:
         yield from self._descriptions()
-        yield from in_blocks(self._lines())
+        yield from self._blocks()
         yield from self._ending()
 
     @abstractmethod
@@ -59,6 +59,10 @@ class DemuxedReader(StreamReader):
     @abstractmethod
     def _lines(self) -> Iterator[str]:
         """The `packet` records as lines of JSON."""
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The same, many at a time."""
+        return in_blocks(self._lines())
 
     @abstractmethod
     def _ending(self) -> Iterator[Record]:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memx.formats.video.avi.chunks import Chunk
-from memx.formats.video.avi.index import Entry, Fields, Index, Survey
+from memx.formats.video.avi.index import Entry, Fields, Index
 from memx.formats.video.avi.streams import Stream
+from memx.formats.video.avi.survey import Survey
 from memx.sources import Source
 
 _MICROSECONDS = 1_000_000

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 
 from memx.sources import Source
 
-HEAD = 9
-"""Bytes that hold the header of a chunk, and what makes the length of the one before even."""
-BEGIN = 6
-"""Bytes of a picture that tell its kind, for most."""
-_MOST_STEP = 1 << 12
-_DENSE, _SPARSE = 16, 32
-"""Of so many bytes one is read, at most and at least, where chunks are far enough apart."""
-_SETTLED = 1 << 16
+HEAD = 8
+"""Bytes of the header of a chunk."""
+_PADDED = HEAD + 1
+"""The same, with what makes the length of the chunk before even."""
 _SCAN = 1 << 16
 _HEADER = struct.Struct("<4sI")
 _SKIPPED = (b"JUNK", b"idx1", b"indx")
@@ -35,22 +31,23 @@ class Chunks:
     With `begin` so many bytes of each are read with its header.
     """
 
-    def __init__(self, source: Source, start: int, limit: int, count: int, begin: int = BEGIN) -> None:
+    def __init__(self, source: Source, start: int, limit: int, count: int, begin: int = 0) -> None:
         self._source = source
         self._size = source.size or 0
         self._limit = limit
-        self._position = start
         self._count = count
-        self._least = HEAD + begin
-        self._settled = 0
-        """Up to here the least is read, and that is not looked at again."""
-        self._step = _MOST_STEP
-        self._read_before = source.bytes_read
+        self._least = _PADDED + begin
+        self.end = start
+        """Where the latest chunk ends, without what makes its length even."""
+        self.odd = 0
+        """Whether that has to be made even."""
+        self.usual: dict[bytes, int] = {}
+        """Names that chunks have had for long, and the streams that they are of."""
+        self.last = min(limit + 1, self._size)
+        """Where chunks with such names have to end, to be believed."""
         self._scan, self._scan_start = b"", 0
         self._kinds: dict[int, bytes] = {}
         self._in_a_row: dict[int, int] = {}
-        self._usual: dict[bytes, int] = {}
-        """Kinds that chunks have been for long, and the streams that they are of."""
 
     def payload(self, chunk: Chunk, length: int) -> bytes:
         """The first `length` bytes of a chunk's payload, fewer where that is shorter, or the file ends."""
@@ -65,26 +62,21 @@ class Chunks:
         return self._source.read_at(payload + at, length)
 
     def __iter__(self) -> Iterator[Chunk]:
-        """Every chunk; the hot loop as long as they are of the usual kinds."""
-        at, sure, count, kinds, usual = self._position, True, self._count, self._kinds, self._usual
-        data, start, read, header, least = b"", 0, self._source.read_at, _HEADER.unpack_from, self._least
-        file_size, limit = self._size, self._limit
-        while at + 8 <= file_size:
+        """Every chunk from `end` on, which another may have moved in between."""
+        sure, count, kinds, usual, header = True, self._count, self._kinds, self.usual, _HEADER.unpack_from
+        at, data, start, limit = self.end, b"", 0, self._limit
+        while at + 8 <= self._size:
             i = at - start
-            if i < 0 or i + HEAD > len(data):
-                data = read(at, least) if at < self._settled else self._load(at)
-                start, i = at, 0
-            try:
-                pad = 0 if data[i] else 1  # the byte that makes an odd length even
-                kind, size = header(data, i + pad)
-            except (IndexError, struct.error):  # the file has become shorter
-                data, self._settled = b"", 0
-                continue
+            if i < 0 or i + _PADDED > len(data):
+                data, start, i = self._load(at), at, 0
+            pad = 0 if data[i] else 1  # the byte that makes an odd length even
+            kind, size = header(data, i + pad)
             begin = at + pad + 8
             if kind in usual and begin + size <= limit + 1:
                 sure = True
+                self.end, self.odd = begin + size, size & 1
                 yield usual[kind], size, begin, data, i + pad + 8
-                at = begin + size
+                at = self.end
                 continue
             kind, size = header(data, i)
             number = (kind[0] - 48) * 10 + kind[1] - 48 if 48 <= kind[0] < 58 and 48 <= kind[1] < 58 else -1
@@ -96,8 +88,9 @@ class Chunks:
                     at += 8 + 56
                 elif sure or suffix == kinds.get(number) or self._in_a_row.get(number, 0) < _SURE:
                     self._note(number, suffix)
+                    self.end, self.odd = at + 8 + size, size & 1
                     yield number, size, at + 8, data, i + 8
-                    at += 8 + size
+                    at = self.end
                 else:
                     at, sure = self._resume(at + 1), False
                     continue
@@ -119,23 +112,14 @@ class Chunks:
         if self._kinds.get(number) == suffix:
             self._in_a_row[number] = self._in_a_row.get(number, 0) + 1
             if self._in_a_row[number] >= _SURE:
-                self._usual[b"%02d" % number + suffix] = number
+                self.usual[b"%02d" % number + suffix] = number
         else:
-            self._usual.pop(b"%02d" % number + self._kinds.get(number, b""), None)
+            self.usual.pop(b"%02d" % number + self._kinds.get(number, b""), None)
             self._kinds[number], self._in_a_row[number] = suffix, 0
 
     def _load(self, at: int) -> bytes:
-        """Reads a step at `at`: less where much of what was passed was read. Behind the end there are noughts."""
-        passed, read = at - self._position, self._source.bytes_read - self._read_before
-        if read * _DENSE > passed:
-            self._step = max(self._least, self._step // 2)
-        elif read * _SPARSE < passed:
-            self._step = min(_MOST_STEP, self._step * 2)
-        self._settled = min(at + _SETTLED, self._size - self._least) if self._step == self._least else 0
-        data = self._source.read_at(at, self._step)
-        if at + len(data) >= self._size or len(data) < self._least:
-            data += bytes(self._least)
-        return data
+        """The header of a chunk at `at`, and how that begins. Behind the end there are noughts."""
+        return self._source.read_at(at, self._least).ljust(self._least, b"\0")
 
     def _resume(self, at: int) -> int:
         """Where something that looks like the header of a chunk begins, from `at` on."""

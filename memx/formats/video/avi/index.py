@@ -5,32 +5,39 @@ An index is never held: it is walked in windows, as often as it is asked for.
 
 import heapq
 import struct
+import zlib
+from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
+from itertools import accumulate, chain
+from operator import add, itemgetter
 from typing import NamedTuple
 
 from memx.formats.video.packets import NotKnown
 from memx.sources import Source
 
 _WINDOW = 1 << 14
+_MOST_KEPT = 16
+"""Windows that are kept."""
+_MOST_PACKED = 1 << 20
+"""Bytes of windows that are kept packed: those of two hours."""
+_MOST_WINDOWS = 1 << 14
+"""Windows of which it is remembered what streams they are of."""
+_MASK = (1 << 32) - 1
+ENTRY = 16
+"""Bytes of an entry of `idx1`."""
 _ENTRY = struct.Struct("<4sIII")
 _SUPER = struct.Struct("<QII")
 _FIELD = struct.Struct("<II")
-_IS_KEY = 0x10
+IS_KEY = 0x10
 _MOST_CHUNKS = 1 << 16
 """Standard indexes that a super index may lead to."""
-_MOST_SIZE = 0x3FFFFFFF
+MOST_SIZE = 0x3FFFFFFF
 """FFmpeg leaves larger chunks out of its index."""
-_TWO_SECONDS = 2
 _MOST_NAMES = 1 << 8
 _MOST_SIZES = 1 << 10
 """Sizes of which is remembered what follows from them."""
-_MOST_BITS = 1 << 16
-"""Bytes of bits that say which pictures are key frames: those of five hours."""
-_MOST_BUFFER = 8 * 8 << 20
-"""Bits that streams may lie apart, by their bit rates."""
 
 
 Fields = tuple[int, int, int, bool, int]
@@ -72,7 +79,7 @@ class Index:
 
     def __init__(self, source: Source, counters: list[Counter]) -> None:
         self._source = source
-        self._counters = counters
+        self.counters = counters
         self.repeats = False
         """Whether a chunk is named twice in a row: then they are not read one behind the other."""
 
@@ -87,41 +94,118 @@ class OldIndex(Index):
     def __init__(self, source: Source, counters: list[Counter], at: int, count: int) -> None:
         super().__init__(source, counters)
         self._at = at
-        self._count = min(count, ((source.size or 0) - at) // _ENTRY.size)
+        self._end = at + ENTRY * min(count, max(0, (source.size or 0) - at) // ENTRY)
+        self._kept: dict[int, bytes] = {}
+        """The latest windows by their places, for streams that are walked beside each other."""
+        self._present = array("H")
+        """Which streams have entries in each window, as `windows` found: bits, by the last digit of their numbers."""
+        self._packed: dict[int, bytes] = {}
+        self._room = _MOST_PACKED
+        self.keeps = False
+        """Whether what `windows` gives is kept as far as there is room: streams that lie apart are walked by it."""
         self.shift = 0
 
     def first(self) -> int | None:
         """The offset in the first entry of a stream that is no palette, as it stands there."""
-        for kind, _, pos, _ in self._raw():
-            if _number(kind) < len(self._counters) and kind[2:] != b"pc":
-                return pos
+        for at in self._places():
+            for kind, _, pos, _ in _ENTRY.iter_unpack(self._read(at)):
+                if _number(kind) < len(self.counters) and kind[2:] != b"pc":
+                    return int(pos)
         return None
 
+    def windows(self) -> Iterator[bytes]:
+        """All entries, many at a time."""
+        self._present = array("H")
+        for at in self._places():
+            data = self._read(at)
+            if len(self._present) < _MOST_WINDOWS:
+                self._present.append(sum(1 << digit - 48 for digit in set(data[1::ENTRY]) if 48 <= digit < 58))
+            yield data
+            if self.keeps and self._room > 0:
+                self._packed[at] = packed = _packed(data)
+                self._room -= len(packed)
+
     def entries(self, stream: int | None = None) -> Iterator[Fields]:
-        counters, shift, last, numbers = self._counters, self.shift, -1, _Numbers(len(self._counters))
-        times = [counter.start for counter in counters]
-        lengths = [None if counter.one_by_one else lru_cache(_MOST_SIZES)(counter.length) for counter in counters]
-        for kind, flags, pos, size in self._raw():
+        walk = Walk(self.counters, self.shift)
+        for number, at in enumerate(self._places()):
+            # without an entry of the stream there, it stays where it is
+            known = stream is not None and number < len(self._present) and not self.repeats
+            if not known or self._present[number] >> (stream or 0) % 10 & 1:
+                yield from walk.entries(self._window(at), stream)
+                self.repeats = self.repeats or walk.repeats
+
+    def _places(self) -> range:
+        return range(self._at, self._end, _WINDOW)
+
+    def _read(self, at: int) -> bytes:
+        data = self._source.read_at(at, min(_WINDOW, self._end - at))
+        return data[: len(data) // ENTRY * ENTRY]
+
+    def _window(self, at: int) -> bytes:
+        """The window at `at`, which may be kept from before."""
+        data = self._kept.pop(at, None)
+        if data is None:
+            packed = self._packed.get(at)
+            data = self._read(at) if packed is None else _unpacked(packed)
+        self._kept[at] = data
+        if len(self._kept) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return data
+
+
+def _packed(window: bytes) -> bytes:
+    """A window in an eighth of its bytes, or so: the columns of its entries, packed.
+
+    Of their places it has what lies between each chunk and the end of the one before, which is mostly nothing.
+    """
+    words = array("I", window)
+    places, steps = words[2::4], _steps(words[3::4])
+    gaps = (
+        place - before - step & _MASK for place, before, step in zip(places, chain((0,), places), steps, strict=False)
+    )
+    return zlib.compress(b"".join((words[0::4], words[1::4], array("I", gaps), words[3::4])), 1)
+
+
+def _unpacked(packed: bytes) -> bytes:
+    words = array("I", zlib.decompress(packed))
+    count = len(words) // 4
+    columns = [words[at : at + count] for at in range(0, len(words), count)]
+    words[0::4], words[1::4], words[3::4] = columns[0], columns[1], columns[3]
+    words[2::4] = array("I", (place & _MASK for place in accumulate(map(add, columns[2], _steps(columns[3])))))
+    return words.tobytes()
+
+
+def _steps(sizes: "array[int]") -> Iterator[int]:
+    """How far each of the chunks lies behind the one before, where they follow each other; the first nowhere."""
+    return chain((0,), (size + (size & 1) + 8 for size in sizes))
+
+
+class Walk:
+    """A walk through windows of an old index: how far each of its streams has come."""
+
+    def __init__(self, counters: list[Counter], shift: int) -> None:
+        self.shift = shift
+        self.times = [counter.start for counter in counters]
+        self.last = -1
+        """Where the latest chunk lies, as it stands in the index."""
+        self.repeats = False
+        self._numbers = _Numbers(len(counters))
+        self._lengths = [None if one.one_by_one else lru_cache(_MOST_SIZES)(one.length) for one in counters]
+
+    def entries(self, window: bytes, stream: int | None = None) -> Iterator[Fields]:
+        """The entries in a window, of one stream or of all."""
+        times, lengths, numbers, last, shift = self.times, self._lengths, self._numbers, self.last, self.shift
+        for kind, flags, pos, size in _ENTRY.iter_unpack(window):
             number = numbers[kind]
             if number is None:
                 continue
             if pos == last:
                 self.repeats = True
-            elif 0 < size <= _MOST_SIZE and (stream is None or number == stream):
-                yield number, pos + shift, size, flags & _IS_KEY != 0, times[number]
+            elif 0 < size <= MOST_SIZE and (stream is None or number == stream):
+                yield number, pos + shift, size, flags & IS_KEY != 0, times[number]
             length = lengths[number]
             times[number] += 1 if length is None else length(size)
-            last = pos
-
-    def _raw(self) -> Iterator[tuple[bytes, int, int, int]]:
-        at, left = self._at, self._count
-        while left > 0:
-            data = self._source.read_at(at, min(left, _WINDOW // _ENTRY.size) * _ENTRY.size)
-            whole = len(data) // _ENTRY.size * _ENTRY.size
-            if not whole:
-                return
-            yield from _ENTRY.iter_unpack(data[:whole])
-            at, left = at + whole, left - whole // _ENTRY.size
+            self.last = last = pos
 
 
 class OpenIndex(Index):
@@ -139,11 +223,11 @@ class OpenIndex(Index):
     def _of(self, stream: int) -> Iterator[Fields]:
         if stream not in self._places:
             return
-        counter, time, last = self._counters[stream], self._counters[stream].start, -1
+        counter, time, last = self.counters[stream], self.counters[stream].start, -1
         for pos, size, key in self._chunks(stream):
             if pos == last:
                 self.repeats = True
-            elif 0 < size <= _MOST_SIZE:
+            elif 0 < size <= MOST_SIZE:
                 yield stream, pos, size, key, time
             time += counter.length(size)
             last = pos
@@ -214,99 +298,3 @@ class _Numbers(dict[bytes, int | None]):
 def _number(name: bytes) -> int:
     """The stream that a chunk's name begins with; a large number where it names none."""
     return (name[0] - 48) * 10 + name[1] - 48 if name[:2].isdigit() else 1 << 16
-
-
-@dataclass(slots=True)
-class Summary:
-    """What an index says of a stream."""
-
-    count: int = 0
-    size: int = 0
-    """Bytes of all chunks."""
-    first: Entry | None = None
-    second: Entry | None = None
-    latest: Fields | None = None
-
-    @property
-    def last(self) -> Entry | None:
-        return None if self.latest is None else Entry(*self.latest)
-
-
-@dataclass(slots=True)
-class Survey:
-    """What an index says of all streams; `apart` is whether they are not interleaved."""
-
-    streams: list[Summary] = field(default_factory=list)
-    keys: bool = False
-    """Whether there is any key frame."""
-    apart: bool = False
-    bits: dict[int, bytearray] = field(default_factory=dict)
-    """For streams that are asked for, a bit for each unit of time: whether a key frame begins there."""
-
-
-def survey(index: Index, ticks: list[float], bit_rates: list[int], pictures: list[int]) -> Survey:
-    """One walk through an index. `ticks` are the seconds of a unit of each stream, as its entries count.
-
-    The key frames of the streams in `pictures` are kept, as far as they are not too many. NotKnown where entries
-    do not stand in the order of the file.
-    """
-    found = Survey([Summary() for _ in ticks], bits={stream: bytearray() for stream in pictures})
-    latest, newest, reached, bits, streams = [-1.0] * len(ticks), -1.0, -1, found.bits, found.streams
-    near = min(_TWO_SECONDS, _MOST_BUFFER / max(1, *bit_rates, 1)) / 2
-    for entry in index.entries():
-        number, pos, size, key, begin = entry
-        if pos < reached:
-            raise NotKnown("an index in another order than its chunks")
-        reached, one, time = pos, streams[number], begin * ticks[number]
-        if time >= newest:
-            newest = time
-        elif newest - time > near and not found.apart:
-            for other, before in enumerate(latest):
-                apart = before - time
-                if apart > 0 and (apart > _TWO_SECONDS or apart * bit_rates[other] > _MOST_BUFFER):
-                    found.apart = True
-        latest[number] = time
-        if one.count < 2:
-            one.first, one.second = (one.first or Entry(*entry)), (Entry(*entry) if one.first else None)
-        one.latest = entry
-        one.count += 1
-        one.size += size
-        if key:
-            found.keys = True
-            if number in bits:
-                _keep(bits[number], begin)
-    found.apart = found.apart or index.repeats
-    return found
-
-
-def _keep(bits: bytearray, time: int) -> None:
-    place = time >> 3
-    if place < _MOST_BITS:
-        if place >= len(bits):
-            bits.extend(bytes(place - len(bits) + 1))
-        bits[place] |= 1 << (time & 7)
-
-
-class KeyFrames:
-    """Whether the chunks of a stream of pictures are key frames, asked in their order."""
-
-    def __init__(self, index: Index | None, stream: int, found: Survey) -> None:
-        summary = found.streams[stream] if found.streams else Summary()
-        self._last = summary.last.time if summary.last is not None else -1
-        self._first = summary.first.time if summary.first is not None and not found.keys else -1
-        self._bits = found.bits.get(stream, bytearray())
-        self._entries: Iterator[Fields] | None = None
-        if index is not None and self._last >> 3 >= _MOST_BITS:
-            self._entries = index.entries(stream)
-            self._entry = next(self._entries, None)
-
-    def look(self, time: int) -> bool:
-        """Whether the chunk that begins at `time` is a key frame."""
-        if time > self._last or time == self._first:
-            return True  # FFmpeg adds what is missing, and takes it for a key frame
-        if self._entries is not None:
-            while self._entry is not None and self._entry[4] < time:
-                self._entry = next(self._entries, None)
-            return self._entry is not None and self._entry[4] == time and self._entry[3]
-        place = time >> 3
-        return place < len(self._bits) and bool(self._bits[place] >> (time & 7) & 1)

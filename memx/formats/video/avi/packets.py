@@ -1,45 +1,31 @@
 """Packets from chunks: what FFmpeg's demuxer and parsers make of each."""
 
+import struct
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 
-from memx.formats.video.assembly import LINE_END, line_begin, packet_line
+from memx.errors import MemxError
+from memx.formats.video.assembly import packet_line
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import BEGIN, Chunk, Chunks
-from memx.formats.video.avi.framing import Frames, Piece
-from memx.formats.video.avi.index import KeyFrames
+from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
+from memx.formats.video.avi.framing import HeldFrames, MpegFrames, Piece
+from memx.formats.video.avi.pace import FramesPace, HeldPace, IndexedPace, Pace, PicturesPace
 from memx.formats.video.avi.streams import Stream
+from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Packet
-from memx.formats.video.packets import BIDIRECTIONAL, KEY, OTHER
+from memx.formats.video.packets import KEY
 from memx.sources import Source
 
-_MOST_SIZES = 1 << 10
-_ALWAYS, _BIDIRECTIONAL, _NEVER = (True, True, True), (False, False, True), (False, False, False)
-"""Kinds of pictures whose time of decoding is when they are shown."""
-
-Pace = tuple[
-    str,
-    int,
-    int,
-    tuple[str, int],
-    Callable[[int], tuple[str, int]] | None,
-    tuple[bool, bool, bool],
-    Callable[[bytes, int, int], int] | None,
-    KeyFrames | None,
-    Frames | None,
-    bool,
-]
-"""How the packets of a stream go on, once FFmpeg would have described its streams.
-
-How their lines begin; the largest that is not parted; bytes of a unit of time; what stands in their lines between
-`dts` and `size`, and how far they lead, or what tells both by their size; which kinds are shown when they are decoded;
-what looks at them, or else the index that knows key frames, or what puts frames together; and whether all are key
-frames.
-"""
+_LINES = 256
+"""So many lines make a block."""
+_MOST_ROWS = 1 << 12
+_HEADER = struct.Struct("<4sI")
+_NO_HEAD = bytes(HEAD)
+Row = tuple[Callable[[int, bytes, int, str, int], str | None], int, int, str, int]
+"""Of chunks with the same header: what makes a line of one; their bytes; their size, and what follows from that."""
 
 
 class Demuxer:
-    """Packets of the streams, their times completed: `packets` first, then `lines`, then `ending`.
+    """Packets of the streams, their times completed: `packets` first, then `blocks`, then `ending`.
 
     `queue` is for the packets that were looked at to describe the streams. `cut` is whether the file ends inside a
     chunk.
@@ -54,8 +40,15 @@ class Demuxer:
         self._streams = streams
         self._keys = keys
         self._size = source.size or 0
+        self._begin = max(stream.begin for stream in streams)
+        """Bytes of a chunk that are read with its header."""
         self._rest: Iterator[Packet] = iter(())
         """Of the chunk that was stopped at."""
+        self._paces: list[Pace | None] = []
+        self._named: dict[bytes, int] = {}
+        self._rows: dict[bytes, Row] = {}
+        """By their headers, of chunks with these names."""
+        self._more = True
         self.queue: list[Packet] = []
         self.cut = False
 
@@ -69,49 +62,100 @@ class Demuxer:
         for packet in self._rest:
             yield packet
 
-    def lines(self) -> Iterator[str]:
-        """The records of the packets that `packets` did not give, up to one that is cut off: the hot loop.
+    def blocks(self) -> Iterator[str]:
+        """The lines of the packets that `packets` did not give, many at a time, up to a packet that is cut off."""
+        yield "".join(map(packet_line, self._rest))
+        self._paces = [self._pace(stream) for stream in self._streams]
+        while self._more:
+            lines: list[str] = []
+            try:
+                while self._more and len(lines) < _LINES:
+                    if isinstance(self._chunks, Chunks):
+                        self._run(self._chunks, lines)
+                    self._step(lines)
+            except MemxError:
+                yield "".join(lines)
+                raise
+            yield "".join(lines)
 
-        What goes the common way is done here; all else is done by `_of_chunk`.
-        """
-        yield from map(packet_line, self._rest)
-        streams, file_size, read, ends = self._streams, self._size, self._source.read_at, LINE_END
-        paces = [self._pace(stream) for stream in streams]
-        for chunk in self._left:
-            index, size, begin, data, at = chunk
-            stream, pace = streams[index], paces[index]
-            if begin + size > file_size:
-                self._rest = self._of_chunk(chunk)
-                return
-            if pace is None or size > pace[1]:
-                yield from map(packet_line, self._of_chunk(chunk))
-                continue
-            line, _, unit, (middle, length), step_of, shown, look, keys, frames, key = pace
-            if step_of is not None:
-                middle, length = step_of(size)
+    def _run(self, chunks: Chunks, lines: list[str]) -> None:
+        """Adds the lines of chunks up to one that is not as most are: the hot loop."""
+        if self._named != chunks.usual:
+            self._rows, self._named = {}, chunks.usual.copy()
+        length, last, append, row_of = HEAD + self._begin, chunks.last, lines.append, self._rows.get
+        at, taken, count, read = chunks.end + chunks.odd, None, -1, self._source.reads_at(length)
+        try:
+            for count in range(_LINES):  # noqa: B007 - how many were read
+                data = read(at)
+                row = row_of(data[:8]) or self._row(data)
+                if row is None:
+                    break
+                line_of, whole, size, middle, step = row
+                if at + whole > last:
+                    break
+                line = line_of(at + 8, data, size, middle, step)
+                if line is None:
+                    break
+                append(line)
+                at += whole
+                taken = size
+        except OSError:
+            pass  # who reads there again says what is wrong
+        finally:
+            if taken is not None:
+                chunks.end, chunks.odd = at - (taken & 1), taken & 1
+            self._source.was_read((count + 1) * length)
+
+    def _row(self, data: bytes) -> Row | None:
+        """What is known of chunks with the header in `data`; None where they are not as most are."""
+        if len(data) < HEAD + self._begin:
+            return None
+        name, size = _HEADER.unpack_from(data)
+        index = self._named.get(name)
+        if index is None or (pace := self._paces[index]) is None or not 0 < size <= self._streams[index].most:
+            return None
+        row = pace.line, HEAD + size + (size & 1), size, *pace.steps[size]
+        if len(self._rows) < _MOST_ROWS:
+            self._rows[data[:HEAD]] = row
+        return row
+
+    def _step(self, lines: list[str]) -> None:
+        """Adds the lines of the packets of one chunk, or comes to the end."""
+        chunk = next(self._left, None)
+        if chunk is None:
+            self._leave()
+            self._rest = self._flush()
+            return
+        index, size, begin, data, at = chunk
+        stream, pace = self._streams[index], self._paces[index]
+        if begin + size > self._size:
+            self._leave()
+            self._rest = self._of_chunk(chunk)
+            return
+        if pace is not None and size <= stream.most:
+            middle, step = pace.steps[size]
             if not size:
-                stream.offset += length
-                continue
-            time, kind = stream.offset // unit, OTHER
-            if look is not None:
-                if at + BEGIN > len(data):
-                    data, at = read(begin, BEGIN if size > BEGIN else size), 0
-                kind = look(data, at, size)
-                if kind < 0:
-                    kind = self._look(stream, chunk, size)
-                if kind == BIDIRECTIONAL and shown is _ALWAYS:  # pictures are reordered, whatever the headers say
-                    yield from map(packet_line, self._of_chunk(chunk))
-                    paces[index] = self._pace(stream)
-                    continue
-                key = key or kind == KEY
-            elif keys is not None:
-                key = keys.look(stream.offset) or key
-            elif frames is not None and not frames.take_whole(size, time, begin, data[at : at + 4]):
-                yield from map(packet_line, self._of_chunk(chunk))
-                continue
-            stream.offset += length
-            yield f'{line}{time if shown[kind] else "null"},"dts":{time}{middle}{size},"pos":{begin}{ends[key]}'
-        self._rest = self._flush()
+                stream.offset += step
+                return
+            wanted = min(stream.begin, size)
+            first = data[at : at + wanted] if at + wanted <= len(data) else self._source.read_at(begin, wanted)
+            line = pace.line(begin, _NO_HEAD + first, size, middle, step)
+            if line is not None:
+                lines.append(line)
+                return
+        if pace is not None:
+            pace.leave()
+        lines.extend(map(packet_line, self._of_chunk(chunk)))
+        if pace is None or not pace.resume():
+            self._paces[index] = self._pace(stream)
+            self._rows = {}
+
+    def _leave(self) -> None:
+        """There are no more lines."""
+        self._more = False
+        for pace in self._paces:
+            if pace is not None:
+                pace.leave()
 
     def ending(self) -> Iterator[Packet]:
         """What is left: of a chunk that is cut off, and of frames that others would have followed."""
@@ -120,31 +164,20 @@ class Demuxer:
 
     def _pace(self, stream: Stream) -> Pace | None:
         """The pace of a stream; None where packets need others to tell their times."""
-        clock, counter, index = stream.seen.clock, stream.counter, stream.index
+        clock, keys = stream.seen.clock, self._keys.get(stream.index)
         if clock.first_dts == NO_TIME or (clock.in_order and clock.delay and (clock.delay > 1 or not clock.parsed)):
             return None
-        # what FFmpeg does not take for in order has no time at which it is shown
-        shown = _NEVER if not clock.in_order else _BIDIRECTIONAL if clock.delay else _ALWAYS
-
-        @lru_cache(_MOST_SIZES)
-        def step_of(size: int) -> tuple[str, int]:
-            return f',"duration":{self._step(stream, size) or "null"},"size":', counter.length(size)
-
-        varies = None if counter.one_by_one and clock.measure is None else step_of
-        unit, all_keys = counter.sample_size or 1, clock.intra_only or not (stream.look or index in self._keys)
-        looks = stream.look, self._keys.get(index), stream.frames
-        return line_begin(index), stream.most, unit, step_of(1), varies, shown, *looks, all_keys
-
-    def _step(self, stream: Stream, size: int) -> int:
-        """How long a packet of `size` bytes lasts, in units of time."""
-        clock = stream.seen.clock
-        if stream.frames is not None:
-            rate = stream.seen.coding.sample_rate
-            return stream.frames.samples * clock.base.denominator // (rate * clock.base.numerator)
-        frame = clock.frame_duration(Packet(stream.index, NO_TIME, NO_TIME, 0, size, None, key=True))
-        if frame is None:
-            return 0
-        return frame.numerator * clock.base.denominator // (frame.denominator * clock.base.numerator)
+        if isinstance(stream.frames, MpegFrames):
+            return FramesPace(stream, stream.frames) if stream.frames.between else None
+        if isinstance(stream.frames, HeldFrames):
+            return HeldPace(stream, stream.frames) if stream.frames.held else None
+        if stream.look is not None:
+            return PicturesPace(
+                stream, lambda begin, size: self._look(stream, (stream.index, size, begin, b"", 0), size)
+            )
+        if keys is not None and not clock.intra_only:
+            return IndexedPace(stream, keys)
+        return Pace(stream)
 
     def _of_chunk(self, chunk: Chunk) -> Iterator[Packet]:
         index, whole, begin, _, _ = chunk

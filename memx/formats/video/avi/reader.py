@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count, islice
 from typing import Any
 
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import limited, packet_line, packet_record, stream_record
+from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
-from memx.formats.video.avi.chunks import BEGIN, Chunks
+from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
-from memx.formats.video.avi.index import Index, KeyFrames, OldIndex, OpenIndex, Survey, survey
+from memx.formats.video.avi.index import Counter, Index, OldIndex, OpenIndex
 from memx.formats.video.avi.packets import Demuxer
-from memx.formats.video.avi.streams import FIRST_BYTES, Stream, stream_of
+from memx.formats.video.avi.streams import FIRST_BYTES, Outline, Stream, outline, stream_of
+from memx.formats.video.avi.survey import KeyFrames, Survey, survey
 from memx.formats.video.clock import rescale
 from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.probe import Presentation, estimate, probe
@@ -53,17 +54,17 @@ class AviStreamReader(DemuxedReader):
         self._limit = size if size >= headers.riff_end else headers.riff_end if headers.riff_end != 8 else 1 << 62
         self._firsts: dict[int, bytes] | None = None
         self._headers = headers
-        streams = [stream_of(header, number, self._first) for number, header in enumerate(headers.streams)]
+        outlines = [outline(header) for header in headers.streams]
+        index = self._index(headers, [one.counter for one in outlines])
+        self._found = found = self._survey(index, headers, outlines)
+        streams = [stream_of(*one, self._first) for one in zip(headers.streams, count(), outlines, strict=False)]
         if size < headers.riff_end:
             for stream in streams:
                 if stream.seen.duration > 0:
                     stream.seen.duration = rescale(stream.seen.duration * size, _part(headers.riff_end))
-        index = self._index(headers, streams)
-        found = self._survey(index, streams, size)
+        _measure(found, streams, size)
         self._streams = streams
-        # where not all packets are looked at, it reads less to come back to those that are
-        begin = BEGIN if all(stream.look or stream.frames for stream in streams) else 0
-        chunks: Chunks | Apart = self._chunks(headers, begin)
+        chunks: Chunks | Apart = self._chunks(headers, max(stream.begin for stream in streams))
         if index is not None and (headers.must_use_index or found.apart) and any(one.count for one in found.streams):
             chunks = Apart(self.source, index, found, streams)
         self._demuxer = Demuxer(self.source, chunks, streams, _key_frames(index, found, streams))
@@ -77,18 +78,25 @@ class AviStreamReader(DemuxedReader):
         for stream in self._streams:
             yield stream_record(stream.index, stream.seen, stream.shown, self.options.max_value_bytes)
 
-    def _lines(self) -> Iterator[str]:
+    def _blocks(self) -> Iterator[bytes]:
         """All packets up to the first that is cut off."""
-        queue, demuxer = self._demuxer.queue, self._demuxer
+        queue = self._demuxer.queue
         if self.options.summary:
             return
-        while self._given < len(queue) and not queue[self._given].corrupt:
-            yield packet_line(queue[self._given])
-            self._given += 1
+        yield from in_blocks(self._lines())
         if self._given == len(queue):
             queue.clear()
             self._given = 0
-            yield from demuxer.lines()
+            for block in self._demuxer.blocks():
+                if block:
+                    yield block.encode("ascii")
+
+    def _lines(self) -> Iterator[str]:
+        """The packets that were looked at before."""
+        queue = self._demuxer.queue
+        while self._given < len(queue) and not queue[self._given].corrupt:
+            yield packet_line(queue[self._given])
+            self._given += 1
 
     def _ending(self) -> Iterator[Record]:
         """What is cut off. Raises TruncatedFile where the file ends early."""
@@ -102,23 +110,31 @@ class AviStreamReader(DemuxedReader):
         if error is not None:
             raise error
 
-    def _chunks(self, headers: Headers, begin: int = BEGIN) -> Chunks:
+    def _chunks(self, headers: Headers, begin: int = 0) -> Chunks:
         return Chunks(self.source, headers.movi + 4, self._limit, len(headers.streams), begin)
 
     def _first(self, number: int) -> bytes | None:
         """The first bytes of the first packet of a stream."""
         if self._firsts is None:
             self._firsts, chunks = {}, self._chunks(self._headers)
-            for count, found in enumerate(chunks):
+            for found in islice(chunks, _MOST_CHUNKS):
                 if found[1] and found[0] not in self._firsts:
                     self._firsts[found[0]] = chunks.payload(found, FIRST_BYTES)
-                if len(self._firsts) == len(self._headers.streams) or count > _MOST_CHUNKS:
+                if len(self._firsts) == len(self._headers.streams):
                     break
-        return self._firsts.get(number)
+        return self._firsts.get(number) or self._first_of_index(number)
 
-    def _index(self, headers: Headers, streams: list[Stream]) -> Index | None:
+    def _first_of_index(self, number: int) -> bytes | None:
+        """The same for a stream that begins late."""
+        entry = self._found.streams[number].first if self._found.streams else None
+        if entry is None:
+            return None
+        kind, size = chunk(self._window, entry.pos)
+        same = kind[:2] == b"%02d" % number and size == entry.size
+        return self.source.read_at(entry.pos + 8, min(size, FIRST_BYTES)) if same else None
+
+    def _index(self, headers: Headers, counters: list[Counter]) -> Index | None:
         """The index that FFmpeg would load."""
-        counters = [stream.counter for stream in streams]
         places = {number: header.index for number, header in enumerate(headers.streams) if header.index is not None}
         if places:
             return OpenIndex(self.source, counters, places)
@@ -148,15 +164,14 @@ class AviStreamReader(DemuxedReader):
             if headers.movi + 4 != named or named + _NEAR > begin:
                 index.shift = begin - named
 
-    def _survey(self, index: Index | None, streams: list[Stream], size: int) -> Survey:
+    def _survey(self, index: Index | None, headers: Headers, outlines: list[Outline]) -> Survey:
         if index is None:
             return Survey()
-        ticks = [float(s.seen.clock.base) / max(1, s.counter.sample_size) for s in streams]
-        # where a parser looks at each picture, it has the last word on which are key frames
-        pictures = [s.index for s in streams if s.seen.clock.kind == "video" and not s.seen.clock.parsed]
-        found = survey(index, ticks, [stream.bit_rate for stream in streams], pictures)
+        both = list(zip(headers.streams, outlines, strict=True))
+        ticks = [float(header.base) / max(1, one.counter.sample_size) for header, one in both]
+        pictures = [number for number, one in enumerate(outlines) if one.by_index]
+        found = survey(index, ticks, [one.bit_rate for one in outlines], pictures)
         found.apart = found.apart or self._begins_late(found)
-        _measure(found, streams, size)
         return found
 
     def _begins_late(self, found: Survey) -> bool:
@@ -178,6 +193,8 @@ class AviStreamReader(DemuxedReader):
 
 def _measure(found: Survey, streams: list[Stream], size: int) -> None:
     """Bit rates by the index, where it is of the whole file (`calculate_bitrate`)."""
+    if not found.streams:
+        return
     last = max((one.last.pos for one in found.streams if one.last is not None), default=0)
     total = sum(one.size for one in found.streams)
     if last < rescale(size * 9, _part(10)) or total * 9 // 10 > last or total < last * 9 // 10:

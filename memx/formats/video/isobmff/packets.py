@@ -53,11 +53,13 @@ def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Trac
         later = track.dts_shift if track.offsets else 0
         for pos, decoded, size, duration, offset, key in span.samples or ():
             dts = decoded + shift
+            told = str(dts)
+            shown = offset + later
             yield (
                 pos,
                 (dts * _SECOND + half) // time_scale,
                 size,
-                f'{begin}{dts + offset + later},"dts":{dts},"duration":{duration or "null"},'
+                f'{begin}{dts + shown if shown else told},"dts":{told},"duration":{duration or "null"},'
                 f'"size":{size},"pos":{pos},"keyframe":{words[key]}',
             )
 

@@ -5,7 +5,7 @@ samples are as FFmpeg has them.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice, repeat, starmap
 
 from memx.errors import CorruptFile
@@ -143,15 +143,19 @@ def _first(table: Table | None) -> int:
 
 def _listed(table: Table | None, base: int) -> Iterator[bool]:
     """Flags by a list of sample numbers; where it goes backwards it ends."""
-    at = 0
-    if table is not None:
-        for number in chain.from_iterable(table.space.words(table.at, table.count)):
-            if number - base < at:
-                break
-            yield from repeat(False, number - base - at)
-            yield True
-            at = number - base + 1
-    yield from repeat(False)
+
+    def runs() -> Iterator[Iterable[bool]]:
+        at = 0
+        if table is not None:
+            for number in chain.from_iterable(table.space.words(table.at, table.count)):
+                if number - base < at:
+                    break
+                yield repeat(False, number - base - at)
+                yield (True,)
+                at = number - base + 1
+        yield repeat(False)
+
+    return chain.from_iterable(runs())
 
 
 class SampleTable:
@@ -226,16 +230,15 @@ class SampleTable:
 
     def _durations(self) -> Iterator[int]:
         """The duration of each sample, for ever: behind the end of the table the last one, or none, lasts."""
-        last = 0
 
-        def runs() -> Iterator[tuple[int, int]]:
-            nonlocal last
+        def runs() -> Iterator[Iterator[int]]:
+            last = 0
             for count, duration in durations(self.track.stts):
+                yield repeat(duration, count)
                 last = duration
-                yield duration, count
+            yield repeat(0 if self.has_offsets else last)
 
-        yield from chain.from_iterable(starmap(repeat, runs()))
-        yield from repeat(0 if self.has_offsets else last)
+        return chain.from_iterable(runs())
 
     def _offsets(self) -> Iterator[int]:
         if not self.has_offsets:

@@ -77,15 +77,14 @@ class Demuxer:
         paces = {track.number: self._pace(track) for track in self._tracks}
         quick = {0x80 | number: pace for number, pace in paces.items() if pace is not None and number < 0x80}
         at, data, start, stop = clusters.at, clusters.data, clusters.start, -1
-        limit = whole = base = 0
-        read, pace_of, dense, last = source.reads_of(HEAD), quick.get, False, (source.size or 0) - HEAD
+        limit = whole = base = reads = 0
+        read, pace_of, dense, last = source.reads_at(HEAD), quick.get, False, (source.size or 0) - HEAD
         while True:
             pace = None
             if at < whole:
                 try:
                     if dense:
-                        data, start = read(at), at
-                        source.bytes_read += HEAD
+                        data, start, reads = read(at), at, reads + 1
                     elif not start <= at <= stop:
                         data, start = clusters.load(at), at
                         stop = at + len(data) - HEAD
@@ -102,7 +101,8 @@ class Demuxer:
             if pace is not None and (time := time + base) >= 0:
                 at, size, payload, key = pos + size, size - 4, pos + 4, flags > 0x7F
             else:
-                clusters.at, clusters.data, clusters.start = at, data, start
+                source.was_read(HEAD * reads)
+                clusters.at, clusters.data, clusters.start, reads = at, data, start, 0
                 block = clusters.next_block()
                 if block is None:
                     return

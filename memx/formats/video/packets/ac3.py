@@ -1,5 +1,7 @@
 """AC-3 and Enhanced AC-3: ETSI TS 102 366."""
 
+from typing import NamedTuple
+
 from memx.formats.video.codecs.bits import Bits
 from memx.formats.video.packets.coding import Coding, NotKnown
 
@@ -7,6 +9,13 @@ _RATES = (48000, 44100, 32000)
 _BIT_RATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _BLOCK = 256  # samples
 _BLOCKS = (1, 2, 3, 6)
+_DEPENDENT = 1  # strmtyp
+SYNC, SWAPPED = b"\x0b\x77", b"\x77\x0b"
+HEADER = 7
+"""Bytes of a frame's header."""
+FRAME_SAMPLES = 6 * _BLOCK
+LAST_PLAIN = 10
+"""Higher versions (bsid) are Enhanced AC-3."""
 LAYOUTS = {
     # acmod, and whether there is a channel of bass: channels and name
     (1, 0): (1, "mono"),
@@ -21,6 +30,41 @@ LAYOUTS = {
     (5, 1): (5, "4.1"),
     (7, 1): (6, "5.1(side)"),
 }
+
+
+class Frame(NamedTuple):
+    """A frame: its bytes, bits a second, and whether it only adds to the one before."""
+
+    size: int
+    bit_rate: int
+    depends: bool
+
+
+def frame(header: bytes) -> Frame | None:
+    """The frame that `HEADER` bytes begin; None where they begin none (4.4.1, 4.4.2 and E.1.3.1).
+
+    Its bytes may be swapped in pairs, as some recorders leave them.
+    """
+    if header[:2] == SWAPPED:
+        header = bytes(header[at ^ 1] for at in range(6)) + header[6:]
+    if header[:2] != SYNC or header[5] >> 3 > 16:
+        return None
+    if header[5] >> 3 > LAST_PLAIN:
+        return _enhanced_frame(Bits(header[2:]))
+    rate, code, shift = header[4] >> 6, header[4] & 63, max(8, header[5] >> 3) - 8
+    if rate == 3 or code >= 2 * len(_BIT_RATES):
+        return None
+    bit_rate = _BIT_RATES[code >> 1] * 1000
+    words = bit_rate * FRAME_SAMPLES // (16 * _RATES[rate]) + (code & 1 if _RATES[rate] == 44100 else 0)
+    return Frame(2 * words, bit_rate >> shift, depends=False)
+
+
+def _enhanced_frame(bits: Bits) -> Frame | None:
+    kind, stream, size, rate, blocks = bits.take(2), bits.take(3), 2 * (bits.take(11) + 1), bits.take(2), bits.take(2)
+    if kind == 3 or stream or size < HEADER or (rate == 3 and blocks == 3):
+        return None  # FFmpeg takes none of further programmes either
+    samples = FRAME_SAMPLES if rate == 3 else _BLOCKS[blocks] * _BLOCK
+    return Frame(size, 8 * size * (_RATES[blocks] // 2 if rate == 3 else _RATES[rate]) // samples, kind == _DEPENDENT)
 
 
 def coding(data: bytes, size: int) -> Coding:
@@ -52,7 +96,7 @@ def _ac3(data: bytes) -> Coding:
     if mode == 2 and bits.take(2) == 2:
         raise NotKnown("AC-3 with Dolby Surround")
     said = _layout(Coding("ac3", sample_rate=_RATES[rate] >> shift), mode, bits.take(1))
-    said.bit_rate, said.frame_samples = _BIT_RATES[size >> 1] * 1000 >> shift, 6 * _BLOCK
+    said.bit_rate, said.frame_samples = _BIT_RATES[size >> 1] * 1000 >> shift, FRAME_SAMPLES
     return said
 
 

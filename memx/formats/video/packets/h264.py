@@ -7,6 +7,8 @@ from memx.formats.video.packets.coding import Coding, NotKnown
 _SLICE, _IDR, _SEI, _SPS, _PPS = 1, 5, 6, 7, 8
 _CODE = b"\0\0\1"
 _RECOVERY_POINT = 6
+BEGIN = 6
+"""Bytes of a packet that tell its kind, where it begins with a slice."""
 _MOST_HEADER = 1 << 12
 """So much of a packet is looked at for its first slice."""
 _SLICE_HEADER = 16

@@ -4,6 +4,8 @@ from memx.formats.video.codecs import mpeg4
 from memx.formats.video.packets.coding import Coding, NotKnown
 
 _PICTURE_START = b"\0\0\1\xb6"
+BEGIN = 5
+"""Bytes of a packet that tell its kind, where no headers stand before its picture."""
 MOST_HEADER = 1 << 12
 """So much of a packet is looked at for its first picture."""
 _KINDS = (1, 0, 2, 0)

@@ -14,6 +14,8 @@ _BIT_RATES = {
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = (44100, 48000, 32000)
+HEADER = 4
+"""Bytes of a frame's header."""
 SAME = 0xFFE00000 | 3 << 19 | 3 << 17 | 3 << 10
 """The bits of a header that stay the same within a stream: synchronization, version, layer, rate."""
 
