@@ -331,8 +331,13 @@ def _told(data: bytes, step: int, *, one_by_one: bool) -> tuple[Any, ...]:
         except (MemxError, BelongsTo) as exc:
             return (str(exc),)
         demuxer = reader._demuxer
-        rest = map(packet_line, demuxer.packets()) if one_by_one else demuxer.lines()
-        return list(map(packet_line, demuxer.queue)) + list(rest), demuxer.faults, demuxer.cut
+        lines = list(map(packet_line, demuxer.queue))
+        if one_by_one:
+            lines.extend(map(packet_line, demuxer.packets()))
+        else:
+            while demuxer.add_lines(lines):
+                pass
+        return list(filter(None, lines)), demuxer.faults, demuxer.cut
 
 
 @given(st.binary(max_size=200))

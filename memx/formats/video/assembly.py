@@ -1,6 +1,6 @@
 """`stream` records from what a container and the codecs say, with the fields of `memx.formats.video.describe`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -17,7 +17,7 @@ DISPOSITIONS = (
     "dependent", "still_image", "multilayer",
 )  # fmt: skip
 """FFmpeg's names, in its order."""
-_LINES = 256
+LINES = 256
 """So many lines make a block."""
 
 
@@ -126,17 +126,29 @@ def line_pair(index: int, dts: str, duration: str, *, all_keys: bool) -> tuple[s
 
 def in_blocks(lines: Iterator[str]) -> Iterator[bytes]:
     """Many lines at a time; before an error those that were told before it."""
-    while True:
+
+    def add(block: list[str]) -> bool:
+        before = len(block)
+        block.extend(islice(lines, LINES))
+        return len(block) > before
+
+    return gathered(add)
+
+
+def gathered(add: Callable[[list[str]], bool]) -> Iterator[bytes]:
+    """The same of the lines that `add` adds to a list at each call, until it says that there are no more."""
+    more = True
+    while more:
         block: list[str] = []
         try:
-            block.extend(islice(lines, _LINES))
+            while more and len(block) < LINES:
+                more = add(block)
         except MemxError:
             if block:
                 yield "".join(block).encode("ascii")
             raise
-        if not block:
-            return
-        yield "".join(block).encode("ascii")
+        if block:
+            yield "".join(block).encode("ascii")
 
 
 def ratio(value: Fraction | None) -> str | None:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import in_blocks
 from memx.formats.video.clock import NO_TIME
 from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Presentation
@@ -57,12 +56,8 @@ class DemuxedReader(StreamReader):
         """The `stream` records, and what else stands before the packets."""
 
     @abstractmethod
-    def _lines(self) -> Iterator[str]:
-        """The `packet` records as lines of JSON."""
-
     def _blocks(self) -> Iterator[bytes]:
-        """The same, many at a time."""
-        return in_blocks(self._lines())
+        """The `packet` records as lines of JSON, many at a time."""
 
     @abstractmethod
     def _ending(self) -> Iterator[Record]:

@@ -3,8 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator
 
-from memx.errors import MemxError
-from memx.formats.video.assembly import packet_line
+from memx.formats.video.assembly import LINES, packet_line
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
 from memx.formats.video.avi.framing import HeldFrames, MpegFrames, Piece
@@ -15,8 +14,6 @@ from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.packets import KEY
 from memx.sources import Source
 
-_LINES = 256
-"""So many lines make a block."""
 _MOST_ROWS = 1 << 12
 _HEADER = struct.Struct("<4sI")
 _NO_HEAD = bytes(HEAD)
@@ -25,7 +22,7 @@ Row = tuple[Callable[[int, bytes, int, str, int], str | None], int, int, str, in
 
 
 class Demuxer:
-    """Packets of the streams, their times completed: `packets` first, then `blocks`, then `ending`.
+    """Packets of the streams, their times completed: `packets` first, then `add_lines`, then `ending`.
 
     `queue` is for the packets that were looked at to describe the streams. `cut` is whether the file ends inside a
     chunk.
@@ -62,21 +59,15 @@ class Demuxer:
         for packet in self._rest:
             yield packet
 
-    def blocks(self) -> Iterator[str]:
-        """The lines of the packets that `packets` did not give, many at a time, up to a packet that is cut off."""
-        yield "".join(map(packet_line, self._rest))
-        self._paces = [self._pace(stream) for stream in self._streams]
-        while self._more:
-            lines: list[str] = []
-            try:
-                while self._more and len(lines) < _LINES:
-                    if isinstance(self._chunks, Chunks):
-                        self._run(self._chunks, lines)
-                    self._step(lines)
-            except MemxError:
-                yield "".join(lines)
-                raise
-            yield "".join(lines)
+    def add_lines(self, lines: list[str]) -> bool:
+        """Adds the lines of packets that `packets` did not give, up to one that is cut off; whether more may follow."""
+        if not self._paces:
+            self._paces = [self._pace(stream) for stream in self._streams]
+            lines.extend(map(packet_line, self._rest))
+        if isinstance(self._chunks, Chunks):
+            self._run(self._chunks, lines)
+        self._step(lines)
+        return self._more
 
     def _run(self, chunks: Chunks, lines: list[str]) -> None:
         """Adds the lines of chunks up to one that is not as most are: the hot loop."""
@@ -85,7 +76,7 @@ class Demuxer:
         length, last, append, row_of = HEAD + self._begin, chunks.last, lines.append, self._rows.get
         at, taken, count, read = chunks.end + chunks.odd, None, -1, self._source.reads_at(length)
         try:
-            for count in range(_LINES):  # noqa: B007 - how many were read
+            for count in range(LINES):  # noqa: B007 - how many were read
                 data = read(at)
                 row = row_of(data[:8]) or self._row(data)
                 if row is None:

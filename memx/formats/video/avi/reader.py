@@ -8,7 +8,7 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import in_blocks, limited, packet_line, packet_record, stream_record
+from memx.formats.video.assembly import gathered, in_blocks, limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
@@ -79,7 +79,7 @@ class AviStreamReader(DemuxedReader):
             yield stream_record(stream.index, stream.seen, stream.shown, self.options.max_value_bytes)
 
     def _blocks(self) -> Iterator[bytes]:
-        """All packets up to the first that is cut off."""
+        """Up to the first packet that is cut off."""
         queue = self._demuxer.queue
         if self.options.summary:
             return
@@ -87,9 +87,7 @@ class AviStreamReader(DemuxedReader):
         if self._given == len(queue):
             queue.clear()
             self._given = 0
-            for block in self._demuxer.blocks():
-                if block:
-                    yield block.encode("ascii")
+            yield from gathered(self._demuxer.add_lines)
 
     def _lines(self) -> Iterator[str]:
         """The packets that were looked at before."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
-from memx.formats.video.assembly import line_pair, packet_line
+from memx.formats.video.assembly import LINES, line_pair, packet_line
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
 from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
@@ -38,7 +38,7 @@ frames.
 
 
 class Demuxer:
-    """Packets of the tracks in a segment, their times completed.
+    """Packets of the tracks in a segment, their times completed: `packets` first, then `add_lines`.
 
     `scale` is that of the segment: nanoseconds of a unit. `queue` holds what was looked at to describe the
     streams; their records come first.
@@ -51,6 +51,10 @@ class Demuxer:
         self._blocks = clusters.blocks()
         self._frames_left: Iterator[Packet] = iter(())
         """Of the block that `packets` stopped at."""
+        self._paces: dict[int, Pace | None] | None = None
+        """By the numbers of tracks; None before `add_lines`."""
+        self._quick: dict[int, Pace] = {}
+        """Those that are not None, by the byte that begins the body of a block."""
         self.queue: list[Packet] = []
         self.faults: list[Record] = clusters.faults
 
@@ -63,87 +67,101 @@ class Demuxer:
         """The packets of all blocks, completed one by one: slow, and right for all of them."""
         for block in self._blocks:
             self._frames_left = self._of_block(block)
-            for packet in self._frames_left:  # noqa: UP028 - `lines` may go on with it, and `yield from` would close it
+            for packet in self._frames_left:  # noqa: UP028 - `add_lines` may go on with it, and `yield from` would close it
                 yield packet
 
-    def lines(self) -> Iterator[str]:
-        """The records of the packets that `packets` did not give, as lines of JSON: the hot loop.
+    def add_lines(self, lines: list[str]) -> bool:
+        """Adds the records of packets that `packets` did not give, as lines of JSON; whether there may be more."""
+        clusters = self._clusters
+        if self._paces is None:
+            paces = self._paces = {track.number: self._pace(track) for track in self._tracks}
+            self._quick = {0x80 | number: pace for number, pace in paces.items() if pace is not None and number < 0x80}
+            lines.extend(map(packet_line, self._frames_left))
+        self._run(lines)
+        block = clusters.next_block()
+        if block is None:
+            return False
+        track, time, key, laced, duration, size, pos, payload = block
+        pace, time, line = self._paces[track.number], time + clusters.time, None
+        if pace is not None and not laced and duration is None and time >= 0:
+            line = self._line(pace, time, key, size, pos, payload)
+        lines.extend(map(packet_line, self._of_block(block)) if line is None else (line,))
+        return True
 
-        Simple blocks of tracks that have a pace are read here, all others by `next_block`; what does not go the
-        common way is told by `_of_block`.
-        """
-        yield from map(packet_line, self._frames_left)
-        clusters, source = self._clusters, self._clusters.source
-        paces = {track.number: self._pace(track) for track in self._tracks}
-        quick = {0x80 | number: pace for number, pace in paces.items() if pace is not None and number < 0x80}
-        at, data, start, stop = clusters.at, clusters.data, clusters.start, -1
-        limit = whole = base = reads = 0
-        read, pace_of, dense, last = source.reads_at(HEAD), quick.get, False, (source.size or 0) - HEAD
-        while True:
-            pace = None
-            if at < whole:
-                try:
-                    if dense:
-                        data, start, reads = read(at), at, reads + 1
-                    elif not start <= at <= stop:
-                        data, start = clusters.load(at), at
-                        stop = at + len(data) - HEAD
-                    name, size, number, time, flags = _IN_TWO(data, at - start)  # most sizes take two bytes
-                    if 0x4003 < size < 0x7FFF:
-                        size, pos = size - 0x4000, at + 3
-                    else:
-                        name, size, number, time, flags, width = _in_one_or_three(data, at - start)
-                        pos = at + width
-                    if name == SIMPLE_BLOCK and pos + size <= limit and not flags & 6:
-                        pace = pace_of(number)
-                except (struct.error, OSError):  # the file is shorter now, or cannot be read: `next_block` tells it
-                    stop = -1
-            if pace is not None and (time := time + base) >= 0:
-                at, size, payload, key = pos + size, size - 4, pos + 4, flags > 0x7F
-            else:
-                source.was_read(HEAD * reads)
-                clusters.at, clusters.data, clusters.start, reads = at, data, start, 0
-                block = clusters.next_block()
-                if block is None:
-                    return
-                at, data, start, limit, base = clusters.at, clusters.data, clusters.start, clusters.limit, clusters.time
-                stop, dense, whole = start + len(data) - HEAD, clusters.step == HEAD, min(limit, last)
-                track, time, key, laced, duration, size, pos, payload = block
-                pace, time = paces[track.number], time + base
-                if pace is None or laced or duration is not None or time < 0:
-                    yield from map(packet_line, self._of_block(block))
-                    continue
-            time -= pace[1]
-            if (line := pace[0]) is not None:
-                if size:
-                    yield line[key] % (time, time, size, pos)
-                continue
-            _, shift, track, line, lasting, units, parts, lead, look, window = pace
-            if look is not None:
-                said = look(data, payload - start, size)
-                if said < 0 or (said == BIDIRECTIONAL and window is None):
+    def _run(self, lines: list[str]) -> None:
+        """Adds the lines of simple blocks up to one that is not as most are: the hot loop."""
+        clusters, source, pace_of, append = self._clusters, self._clusters.source, self._quick.get, lines.append
+        read, reads, dense, base, limit = source.reads_at(HEAD), 0, clusters.step == HEAD, clusters.time, clusters.limit
+        at, data, start, last = clusters.at, clusters.data, clusters.start, min(limit, (source.size or 0) - HEAD)
+        stop = start + len(data) - HEAD
+        try:
+            for _ in range(LINES):
+                if at >= last:
+                    break
+                if dense:
+                    data, start, reads = read(at), at, reads + 1
+                elif not start <= at <= stop:
+                    data, start = clusters.load(at), at
+                    stop = at + len(data) - HEAD
+                name, size, number, time, flags = _IN_TWO(data, at - start)  # most sizes take two bytes
+                if 0x4003 < size < 0x7FFF:
+                    size, pos = size - 0x4000, at + 3
+                else:
+                    name, size, number, time, flags, width = _in_one_or_three(data, at - start)
+                    pos = at + width
+                pace, time = pace_of(number), time + base
+                if pace is None or name != SIMPLE_BLOCK or pos + size > limit or flags & 6 or time < 0:
+                    break
+                even = pace[0]
+                if even is not None and size > 4:
+                    time -= pace[1]
+                    append(even[flags > 0x7F] % (time, time, size - 4, pos))
+                else:
                     clusters.data, clusters.start = data, start
-                    block = track, time - base + shift, key, 0, None, size, pos, payload
-                    said = self._look_further(look, block, said)
-                    if said == BIDIRECTIONAL and not units and window is None:
-                        # pictures are reordered, whatever the headers say
-                        paces[track.number] = None
-                        quick.pop(0x80 | track.number, None)
-                        yield from map(packet_line, self._of_block(block))
-                        continue
-                if not units:
-                    key = said == KEY
-                elif said == DROPPED:
-                    continue
-                elif not lasting:
-                    lasting = str(said * units // parts or "null")
-            dts: int | str = time
-            if window is not None:
-                window[0] = time
-                window.sort()
-                dts = window[0] if window[0] != NO_TIME else "null"
-            if size + lead:
-                yield line[key] % (time, dts, lasting, size + lead, pos)
+                    line = self._line(pace, time, flags > 0x7F, size - 4, pos, pos + 4)
+                    if line is None:
+                        break
+                    append(line)
+                at = pos + size
+        except (struct.error, OSError):
+            pass  # the file is shorter now, or cannot be read: who reads there again says so
+        finally:
+            source.was_read(HEAD * reads)
+            clusters.at, clusters.data, clusters.start = at, data, start
+
+    def _line(self, pace: Pace, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
+        """The line of a packet of `size` bytes, whose block's body is at `pos`, and its payload at `payload`.
+
+        Empty where FFmpeg drops the packet. None, and nothing has happened, where it does not go the common way.
+        """
+        _, shift, track, line, lasting, units, parts, lead, look, window = pace
+        if look is not None:
+            clusters = self._clusters
+            said = look(clusters.data, payload - clusters.start, size)
+            if said < 0:
+                said = self._look_further(look, (track, time, key, 0, None, size, pos, payload), said)
+            if said == BIDIRECTIONAL and not units and window is None:
+                self._revoke(track)  # pictures are reordered, whatever the headers say
+                return None
+            if not units:
+                key = said == KEY
+            elif said == DROPPED:
+                return ""
+            else:
+                lasting = lasting or str(said * units // parts or "null")
+        time -= shift
+        dts: int | str = time
+        if window is not None:
+            window[0] = time
+            window.sort()
+            dts = window[0] if window[0] != NO_TIME else "null"
+        return line[key] % (time, dts, lasting, size + lead, pos) if size + lead else ""
+
+    def _revoke(self, track: Track) -> None:
+        """Has the packets of a track be completed one by one from now on."""
+        assert self._paces is not None  # there is a pace
+        self._paces[track.number] = None
+        self._quick.pop(0x80 | track.number, None)
 
     def _pace(self, track: Track) -> Pace | None:
         """The pace of a track; None where every packet has to be completed by itself."""

@@ -6,7 +6,7 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import Tags, limited, packet_line, stream_record
+from memx.formats.video.assembly import Tags, gathered, in_blocks, limited, packet_line, stream_record
 from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
@@ -68,13 +68,13 @@ class MatroskaStreamReader(DemuxedReader):
         for chapter in self._chapters:
             yield chapter.record(limit)
 
-    def _lines(self) -> Iterator[str]:
+    def _blocks(self) -> Iterator[bytes]:
         if self.options.summary:
             return
         queue = self._demuxer.queue
-        yield from map(packet_line, queue)
+        yield from in_blocks(map(packet_line, queue))
         queue.clear()
-        yield from self._demuxer.lines()
+        yield from gathered(self._demuxer.add_lines)
 
     def _ending(self) -> Iterator[Record]:
         """What was damaged. Raises TruncatedFile where the file ends before what it announces."""
