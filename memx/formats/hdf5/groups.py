@@ -1,10 +1,13 @@
 """The links of a group (IV.A.2.c, IV.A.2.g, IV.A.2.r): in its symbol table, its header, or a heap of its own."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, islice
+from operator import attrgetter
 from typing import NamedTuple
 
-from memx.errors import CorruptFile, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
@@ -14,6 +17,10 @@ from memx.formats.hdf5.space import AddressSpace
 HARD, SOFT, EXTERNAL = 0, 1, 64
 _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
+
+
+_READ_MOST = _SORTED_MOST + 1
+"""So many links are read from a heap at once, in the order in which they lie there, which is not that of their index."""
 
 
 class Link(NamedTuple):
@@ -46,10 +53,14 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
     or by a hash of the name. Raises CorruptFile, or UnsupportedSource for what memx does not know: UnknownLinks where
     links were given before.
     """
+    return chain.from_iterable(_portions(space, header))
+
+
+def _portions(space: AddressSpace, header: ObjectHeader) -> Iterator[Iterable[Link]]:
     table = header.first.get(SYMBOL_TABLE)
     if table is not None:
         body = table[1]
-        yield from _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
+        yield _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
         return
     info = header.first.get(LINK_INFO)
     tracked = info is not None and bool(info[1][1] & 1)
@@ -58,21 +69,18 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
         dense = _dense(space, info[1])
         if dense is not None:
             found = dense
-    yield from _in_order(found, tracked)
-
-
-def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
-    held: list[Link] = []
-    for link in links:
-        held.append(link)
-        if len(held) > _SORTED_MOST:
-            yield from held
-            yield from _counted(links, len(held))
-            return
+    held = list(islice(found, _SORTED_MOST + 1))
+    if len(held) > _SORTED_MOST:
+        yield held
+        yield _counted(found, len(held))
+        return
     if len({link.name for link in held}) < len(held):
         raise CorruptFile("two of its links have the same name")
-    held.sort(key=(lambda link: link.created) if tracked else (lambda link: link.name))
-    yield from held
+    held.sort(key=_created if tracked else _name)
+    yield held
+
+
+_name, _created = attrgetter("name"), attrgetter("created")
 
 
 def _counted(links: Iterator[Link], given: int) -> Iterator[Link]:
@@ -125,8 +133,19 @@ def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
 def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: int) -> Iterator[Link]:
     """The links that an index names: records of type 5 (by the hash of the name) or 6 (by creation) (III.A.2)."""
     heap = FractalHeap(space, heap_address)
-    for record in walk_v2(space, tree, (kind,)):
-        yield parse_link(space, heap.read(record[key:]))
+    records = walk_v2(space, tree, (kind,))
+    broken = None
+    while broken is None:
+        heap_ids: list[bytes] = []
+        try:
+            for record in islice(records, _READ_MOST):
+                heap_ids.append(record[key:])
+        except MemxError as exc:
+            broken = exc
+        yield from map(partial(parse_link, space), heap.read_each(heap_ids))
+        if broken is None and len(heap_ids) < _READ_MOST:
+            return
+    raise broken
 
 
 def parse_link(space: AddressSpace, body: bytes) -> Link:
@@ -136,24 +155,24 @@ def parse_link(space: AddressSpace, body: bytes) -> Link:
     if body[0] != 1:
         raise UnsupportedSource(f"a link message of version {body[0]} is not known")
     flags, at, kind, created = body[1], 2, HARD, 0
-    if flags & 8:
-        kind, at = body[at], at + 1
-    if flags & 4:
-        created, at = int.from_bytes(body[at : at + 8], "little"), at + 8
-    if flags & 16:
-        at += 1
+    if flags & 28:  # of most links nothing but a short name and an address is told
+        if flags & 8:
+            kind, at = body[at], at + 1
+        if flags & 4:
+            created, at = int.from_bytes(body[at : at + 8], "little"), at + 8
+        if flags & 16:
+            at += 1
     width = 1 << (flags & 3)
-    length = int.from_bytes(body[at : at + width], "little")
-    at += width
-    name = body[at : at + length]
-    at += length
+    name_at = at + width
+    at = name_at + (body[2] if name_at == 3 else int.from_bytes(body[at:name_at], "little"))
     if kind == HARD:
-        if at + space.offset_size > len(body):
+        end = at + space.offset_size
+        if end > len(body):
             raise CorruptFile("a link message ends in its midst")
-        return Link(name, HARD, space.address(body, at), b"", created)
+        return Link(body[name_at:at], HARD, int.from_bytes(body[at:end], "little"), b"", created)
     size = int.from_bytes(body[at : at + 2], "little")
     if at + 2 + size > len(body):
         raise CorruptFile("a link message ends in its midst")
     if kind == EXTERNAL and size < 3:
         raise CorruptFile("an external link is too short to name a file and an object")
-    return Link(name, kind, 0, body[at + 2 : at + 2 + size], created)
+    return Link(body[name_at:at], kind, 0, body[at + 2 : at + 2 + size], created)
