@@ -20,7 +20,7 @@ _SORTED_MOST = 4096
 
 
 _READ_MOST = _SORTED_MOST + 1
-"""So many links are read from a heap at once, in the order in which they lie there, which is not that of their index."""
+"""So many links are read from a heap at once: in the order in which they lie there, which no index has."""
 
 
 class Link(NamedTuple):
@@ -137,9 +137,8 @@ def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: i
     broken = None
     while broken is None:
         heap_ids: list[bytes] = []
-        try:
-            for record in islice(records, _READ_MOST):
-                heap_ids.append(record[key:])
+        try:  # what was before a fault stays
+            heap_ids.extend(record[key:] for record in islice(records, _READ_MOST))
         except MemxError as exc:
             broken = exc
         yield from map(partial(parse_link, space), heap.read_each(heap_ids))
