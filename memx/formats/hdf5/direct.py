@@ -231,25 +231,26 @@ def _too_deep(path: str) -> Record:
 
 def in_blocks(records: Iterator[Record]) -> Iterator[Record | bytes]:
     """`records` as lines, many at a time but none held back for long; errors between them as records."""
-    lines: list[bytes] = []
+    lines, block = 0, bytearray()
     until = time.monotonic() + _HELD_MOST_S
     try:
         for record in records:
             told = record["type"] == "error"
             if not told:
-                lines.append(encode(record))
-            if lines and (told or len(lines) >= _LINES_MOST or time.monotonic() > until):
-                yield b"".join(lines)
-                lines.clear()
+                block += encode(record)
+                lines += 1
+            if block and (told or lines >= _LINES_MOST or time.monotonic() > until):
+                yield bytes(block)
+                lines, block = 0, bytearray()
                 until = time.monotonic() + _HELD_MOST_S
             if told:
                 yield record
     except MemxError:
-        if lines:
-            yield b"".join(lines)
+        if block:
+            yield bytes(block)
         raise
-    if lines:
-        yield b"".join(lines)
+    if block:
+        yield bytes(block)
 
 
 def open_file(reader: StreamReader) -> HDF5File:

@@ -19,6 +19,8 @@ _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
 
 
+_PARSED_MOST = 1024
+"""So many of them are held as links, the others as their messages, which take a third of the memory."""
 _READ_MOST = _SORTED_MOST + 1
 """So many links are read from a heap at once: in the order in which they lie there, which no index has."""
 
@@ -64,20 +66,26 @@ def _portions(space: AddressSpace, header: ObjectHeader) -> Iterator[Iterable[Li
         return
     info = header.first.get(LINK_INFO)
     tracked = info is not None and bool(info[1][1] & 1)
-    found: Iterator[Link] = (parse_link(space, message[1]) for message in header.links)
+    bodies: Iterator[bytes] = (message[1] for message in header.links)
     if info is not None:
         dense = _dense(space, info[1])
         if dense is not None:
-            found = dense
-    held = list(islice(found, _SORTED_MOST + 1))
-    if len(held) > _SORTED_MOST:
-        yield held
-        yield _counted(found, len(held))
+            bodies = dense
+    parse = partial(parse_link, space)
+    links, rest = list(islice(map(parse, bodies), _PARSED_MOST)), []
+    for body in islice(bodies, _SORTED_MOST + 1 - len(links)):
+        parse(body)  # none is given before it is known that all of them are sound
+        rest.append(body)
+    if (held := len(links) + len(rest)) > _SORTED_MOST:
+        yield links
+        yield map(parse, rest)
+        yield _counted(map(parse, bodies), held)
         return
-    if len({link.name for link in held}) < len(held):
+    links += map(parse, rest)
+    if len({link.name for link in links}) < len(links):
         raise CorruptFile("two of its links have the same name")
-    held.sort(key=_created if tracked else _name)
-    yield held
+    links.sort(key=_created if tracked else _name)
+    yield links
 
 
 _name, _created = attrgetter("name"), attrgetter("created")
@@ -115,8 +123,8 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
                 yield Link(name, HARD, address, b"", 0)
 
 
-def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
-    """Links in a fractal heap, in the order of the index by creation, if there is one; None without a heap."""
+def _dense(space: AddressSpace, body: bytes) -> Iterator[bytes] | None:
+    """Link messages in a fractal heap, in the order of the index by creation, if there is one; None without a heap."""
     width = space.offset_size
     flags = body[1]
     at = 10 if flags & 1 else 2
@@ -126,22 +134,29 @@ def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
     if flags & 2:
         by_creation = space.address(body, at + 2 * width)
         if by_creation != space.undefined:
-            return _heaped(space, heap, by_creation, 6, 8)
-    return _heaped(space, heap, by_name, 5, 4)
+            return _by_creation(space, heap, by_creation)
+    return _by_name(space, heap, by_name)
 
 
-def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: int) -> Iterator[Link]:
-    """The links that an index names: records of type 5 (by the hash of the name) or 6 (by creation) (III.A.2)."""
+def _by_creation(space: AddressSpace, heap_address: int, tree: int) -> Iterator[bytes]:
+    """The link messages that records of type 6 name (III.A.2): in the order in which they lie, most often."""
     heap = FractalHeap(space, heap_address)
-    records = walk_v2(space, tree, (kind,))
+    for record in walk_v2(space, tree, (6,)):
+        yield heap.read(record[8:])
+
+
+def _by_name(space: AddressSpace, heap_address: int, tree: int) -> Iterator[bytes]:
+    """The link messages that records of type 5 name (III.A.2), in the order of a hash of the names of the links."""
+    heap = FractalHeap(space, heap_address)
+    records = walk_v2(space, tree, (5,))
     broken = None
     while broken is None:
         heap_ids: list[bytes] = []
         try:  # what was before a fault stays
-            heap_ids.extend(record[key:] for record in islice(records, _READ_MOST))
+            heap_ids.extend(record[4:] for record in islice(records, _READ_MOST))
         except MemxError as exc:
             broken = exc
-        yield from map(partial(parse_link, space), heap.read_each(heap_ids))
+        yield from heap.read_each(heap_ids)
         if broken is None and len(heap_ids) < _READ_MOST:
             return
     raise broken

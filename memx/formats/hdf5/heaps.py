@@ -92,7 +92,7 @@ class GlobalHeap:
             raise CorruptFile("there is no global heap collection where one is said to be", offset=space.base + address)
         end = min(address + space.length(start, 8), space.end)
         begin, data = address, space.upto(address, _COLLECTION)
-        places = array("I" if end - address < 1 << 32 else "Q")
+        places = array("H" if end - address < 1 << 16 else "I" if end - address < 1 << 32 else "Q")
         step = head.size + 7 & ~7  # of the heads, too, the library keeps to multiples of eight
         at = address + step
         count = 0
