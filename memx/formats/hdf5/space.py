@@ -17,7 +17,8 @@ _PAGE_SHIFT = 10
 _SHORT = 512
 """Bytes of the longest structure that is sure to be in the page where it begins: that much of the next one is in it."""
 _PAGE = (1 << _PAGE_SHIFT) + _SHORT
-_PAGES_MOST = 64
+_PAGES_MOST = 16
+"""Few: the page before one tells of a walk forward only where it was read a short while ago."""
 _CODES = {2: "H", 4: "I", 8: "Q"}
 
 
