@@ -19,7 +19,7 @@ _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
 
 
-_PARSED_MOST = 1024
+_PARSED_MOST = 2048
 """So many of them are held as links, the others as their messages, which take a third of the memory."""
 _READ_MOST = _SORTED_MOST + 1
 """So many links are read from a heap at once: in the order in which they lie there, which no index has."""
