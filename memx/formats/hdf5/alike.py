@@ -27,7 +27,7 @@ _LONGEST = 2048
 """Bytes of the longest block of a header that is taken for like others."""
 _BLOCKS_MOST, _WAYS_MOST, _KINDS_MOST = 16, 8, 256
 """So many blocks of a header; so many ways to cut blocks of the same length; so many kinds of data sets in all."""
-_LEARNED_AT_FIRST, _FOUND_A_LESSON = 32, 4
+_LEARNED_AT_FIRST, _FOUND_A_LESSON = 64, 4
 """After so many kinds another is learned only for so many data sets each that were found to be like one."""
 
 
