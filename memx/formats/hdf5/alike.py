@@ -92,6 +92,8 @@ class Alike:
 
     def find(self, address: int) -> Found | None:
         """The object at `address`, if it is a data set like another."""
+        if not self._ways:
+            return None
         try:
             start = start_of(self._space, address)
             _, references, head, _, data, at, size = start

@@ -66,11 +66,11 @@ def _portions(space: AddressSpace, header: ObjectHeader) -> Iterator[Iterable[Li
         return
     info = header.first.get(LINK_INFO)
     tracked = info is not None and bool(info[1][1] & 1)
-    bodies: Iterator[bytes] = (message[1] for message in header.links)
-    if info is not None:
-        dense = _dense(space, info[1])
-        if dense is not None:
-            bodies = dense
+    bodies = None if info is None else _dense(space, info[1])
+    if bodies is None:
+        if not header.links:
+            return
+        bodies = (message[1] for message in header.links)
     parse = partial(parse_link, space)
     links, rest = list(islice(map(parse, bodies), _PARSED_MOST)), []
     for body in islice(bodies, _SORTED_MOST + 1 - len(links)):
