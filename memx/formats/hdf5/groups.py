@@ -19,7 +19,7 @@ _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
 
 
-_PARSED_MOST = 2048
+_PARSED_MOST = 1024
 """So many of them are held as links, the others as their messages, which take a third of the memory."""
 _READ_MOST = _SORTED_MOST + 1
 """So many links are read from a heap at once: in the order in which they lie there, which no index has."""
@@ -151,13 +151,15 @@ def _by_name(space: AddressSpace, heap_address: int, tree: int) -> Iterator[byte
     records = walk_v2(space, tree, (5,))
     broken = None
     while broken is None:
-        heap_ids: list[bytes] = []
-        try:  # what was before a fault stays
-            heap_ids.extend(record[4:] for record in islice(records, _READ_MOST))
-        except MemxError as exc:
+        heap_ids, number = bytearray(), 0
+        try:
+            for record in islice(records, _READ_MOST):
+                heap_ids += record[4:]
+                number += 1
+        except MemxError as exc:  # what was before it is given before it is raised
             broken = exc
-        yield from heap.read_each(heap_ids)
-        if broken is None and len(heap_ids) < _READ_MOST:
+        yield from heap.read_each(bytes(heap_ids), number)
+        if broken is None and number < _READ_MOST:
             return
     raise broken
 

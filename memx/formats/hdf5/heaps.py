@@ -22,6 +22,7 @@ _PLACES_MOST = 1 << 17
 _PLACES_MORE = 64
 _BLOCKS_MOST = 1024
 """Of so many direct blocks of a fractal heap the places are kept: 64 MiB of objects, as libhdf5 makes them."""
+_INDEX_BITS = 32
 _FILTERED_MOST = 1 << 24
 """Bytes of a filtered block or object, before and after its filters; the blocks that libhdf5 makes have 64 KiB."""
 
@@ -189,19 +190,26 @@ class FractalHeap:
             )
         return unfiltered(self._space.read(address, stored), self._pipeline, mask, size)
 
-    def read_each(self, heap_ids: list[bytes]) -> Iterable[bytes]:
-        """The bytes of the objects that `heap_ids` name, in that order; read in the order in which they lie.
+    def read_each(self, heap_ids: bytes, number: int) -> Iterable[bytes]:
+        """The bytes of the `number` objects that `heap_ids` name, in that order; read in the order in which they lie.
 
         What is wrong with one is raised when all before it have been given.
         """
-        found: list[bytes] = [b""] * len(heap_ids)
+        width, end = len(heap_ids) // max(1, number), self._offset_end
+
+        def heap_id(index: int) -> bytes:
+            return heap_ids[index * width : (index + 1) * width]
+
+        found = [b""] * number
+        # by its offset (III.G), and in one number with its index, which takes half the memory of a key beside it
+        order = [int.from_bytes(heap_id(index)[1:end], "little") << _INDEX_BITS | index for index in range(number)]
+        order.sort()
         try:
-            end = self._offset_end
-            offsets = [int.from_bytes(heap_id[1:end], "little") for heap_id in heap_ids]
-            for number in sorted(range(len(heap_ids)), key=offsets.__getitem__):
-                found[number] = self.read(heap_ids[number])
+            for place in order:
+                index = place & (1 << _INDEX_BITS) - 1
+                found[index] = self.read(heap_id(index))
         except (MemxError, IndexError):
-            return map(self.read, heap_ids)
+            return map(self.read, map(heap_id, range(number)))
         return found
 
     def read(self, heap_id: bytes, most: int = 1 << 24) -> bytes:
