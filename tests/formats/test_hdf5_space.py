@@ -36,6 +36,14 @@ def test_structures_that_follow_each_other_are_read_in_blocks_once(source: Sourc
     assert source.bytes_read < 5 << 20
 
 
+def test_of_structures_across_the_ends_of_blocks_far_apart_little_more_is_read(source: Source) -> None:
+    space = AddressSpace(source, 0)
+    ends = range(2 << 16, 16 << 20, 3 << 16)
+    for at in ends:
+        assert space.read(at - 100, STRUCTURE) == source.read_at(at - 100, STRUCTURE)
+    assert source.bytes_read < len(ends) * (2048 + STRUCTURE)
+
+
 def test_of_structures_far_apart_little_more_is_read_than_they_are(source: Source) -> None:
     space, places = AddressSpace(source, 0), random.Random(1)
     for _ in range(5_000):

@@ -5,13 +5,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.datatypes import Datatype, elements, nested
-from memx.formats.hdf5.headers import Message, ObjectHeader
+from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
 from memx.formats.hdf5.shared import SHARED, Shared
@@ -30,8 +30,8 @@ _HEAD = 1 << 16
 _KNOWN_LONGEST = 256
 """Bytes of the longest attribute whose value is remembered, and taken for short."""
 _ONE_VALUE = (str, int, float)
-_FORMS, _SLOTS_MOST, _FIRST_BYTES = 256, 64, 24
-"""So many forms of objects are remembered, each of so many attributes, by so many bytes of the first."""
+SLOTS_MOST = 64
+"""So many attributes at most of a kind of objects."""
 
 _SIZES = struct.Struct("<HHH").unpack_from
 _Head = tuple[str, Datatype, tuple[int, ...] | None, int]
@@ -41,13 +41,20 @@ _Entry = tuple[int, bytes, int | None]
 """An attribute message: its creation index, its body, and the address of the body where it is known."""
 
 
-class _Slot(NamedTuple):
-    """An attribute where objects of a kind have it: the number of its message, and what stands before its value."""
+class Slot:
+    """An attribute that all objects of a kind have, and the last value of it that was met."""
 
-    number: int
-    created: int
-    begin: bytes
-    head: _Head
+    __slots__ = ("cost", "datatype", "label", "number", "raw", "shape", "value")
+
+    def __init__(self, label: str, datatype: Datatype, shape: tuple[int, ...] | None) -> None:
+        self.label = label
+        self.datatype = datatype
+        self.shape = shape
+        self.number = 0
+        """Where among what varies of an object its value stands."""
+        self.raw: bytes | None = None
+        self.value: Any = None
+        self.cost = 0
 
 
 class AttributeReader:
@@ -55,6 +62,8 @@ class AttributeReader:
 
     hidden: frozenset[str] = frozenset()
     """Attributes that are left out."""
+    same: frozenset[str] = frozenset()
+    """Those of them whose values tell kinds of objects apart."""
     by_creation = False
     """Whether attributes come in the order of their creation, not by name."""
 
@@ -64,7 +73,6 @@ class AttributeReader:
         self._most = max_value_bytes
         self._heads: dict[bytes, _Head] = {}
         self._known: dict[bytes, tuple[str, Any]] = {}
-        self._forms: dict[bytes, list[_Slot]] = {}
         self._nowhere = b"\xff" * values.space.offset_size
 
     def fields(self, header: ObjectHeader, what: str) -> tuple[dict[str, Any], list[Record]]:
@@ -73,14 +81,8 @@ class AttributeReader:
         Where they would take more than ATTRIBUTES_MOST, the rest is left out: `attributes_truncated` is true
         and `attribute_count` says how many there are.
         """
-        messages = header.attributes
-        if not messages and ATTRIBUTE_INFO not in header.first:
+        if not header.attributes and ATTRIBUTE_INFO not in header.first:
             return {"attributes": {}}, []
-        form = messages[0][1][:_FIRST_BYTES] if messages and not self._is_dense(header) else None
-        if form is not None and (slots := self._forms.get(form)) is not None and len(slots) == len(messages):
-            filled = self._filled(slots, messages)
-            if filled is not None:
-                return {"attributes": filled}, []
         attributes: dict[str, Any] = {}
         faults: list[Record] = []
         room, count = ATTRIBUTES_MOST, 0
@@ -110,45 +112,38 @@ class AttributeReader:
             faults.append(_broken(f"the list of attributes of {what}", exc))
         if room < 0 and len(attributes) + len(faults) < count:
             return {"attributes": attributes, "attributes_truncated": True, "attribute_count": count}, faults
-        if form is not None and not faults:
-            self._note(form, messages)
         return {"attributes": attributes}, faults
 
-    def _filled(self, slots: list[_Slot], messages: list[Message]) -> dict[str, Any] | None:
-        """The attributes of an object like others that were read before; None where one is not like theirs.
+    def slot(self, body: bytes) -> tuple[Slot, int]:
+        """The attribute of the message `body`, to be read of many objects, and where in the message its value begins.
 
-        None, too, where one cannot be read, or where they are long: that is for whoever tells of it.
+        Raises CorruptFile where more is to be told of it than its value.
+        """
+        label, datatype, shape, at = self._head(body)
+        length = 0 if shape is None else math.prod(shape) * datatype.size
+        if label not in self.hidden and (datatype.decode is None or length > min(self._most, len(body) - at)):
+            raise CorruptFile("its value is not read")
+        return Slot(label, datatype, shape), min(at, len(body))
+
+    def filled(self, slots: list[Slot], values: tuple[Any, ...]) -> dict[str, Any] | None:
+        """The attributes `slots` of an object of which `values` are what varies.
+
+        None where one cannot be read, or where they are long: that is for whoever tells of it.
         """
         attributes: dict[str, Any] = {}
-        known, hidden, room = self._known, self.hidden, ATTRIBUTES_MOST
+        room = ATTRIBUTES_MOST - SLOTS_MOST * _SHORT
         try:
-            for number, created, begin, head in slots:
-                flags, body, made, address = messages[number]
-                if made != created or flags & SHARED or not body.startswith(begin):
-                    return None
-                label = head[0]
-                if (told := known.get(body)) is not None:
-                    attributes[label] = told[1]
-                    room -= len(label) + 4 + _SHORT
-                elif label not in hidden:
-                    attributes[label], cost = self._valued(head, body, address)
-                    room -= len(label) + 4 + cost
-        except (MemxError, struct.error, IndexError):
+            for slot in slots:
+                raw = values[slot.number]
+                if raw != slot.raw:
+                    slot.value = self.decoded(slot.datatype, slot.shape, raw, 0)
+                    slot.cost = len(slot.label) + 4 + _cost(slot.value)
+                    slot.raw = raw
+                attributes[slot.label] = slot.value
+                room -= slot.cost
+        except (TooLong, MemxError, struct.error, IndexError):
             return None
         return attributes if room >= 0 else None
-
-    def _note(self, form: bytes, messages: list[Message]) -> None:
-        """Remembers where the attributes of an object are, whose messages are all sound, for the objects like it."""
-        if len(messages) > _SLOTS_MOST or any(flags & SHARED for flags, *_ in messages):
-            return
-        slots = []
-        for number, (_, body, created, _) in enumerate(messages):
-            head = self._head(body)
-            slots.append(_Slot(number, created, body[: head[3]], head))
-        slots.sort(key=lambda slot: slot.created if self.by_creation else _name((0, slot.begin, None)))
-        if len(self._forms) >= _FORMS:
-            self._forms.clear()
-        self._forms[form] = slots
 
     def _valued(self, head: _Head, body: bytes, address: int | None) -> tuple[Any, int]:
         """What the attribute whose message is `body` holds, and how many bytes of JSON that takes at most."""
@@ -193,22 +188,28 @@ class AttributeReader:
 
         It begins in `data` at `at`, and in the file at the offset `where`.
         """
-        if not shape:
-            if shape is None:
-                return None
-            if datatype.code is not None and datatype.decode is not None:  # a lone number, the most common by far
-                return datatype.decode(data, at)
-        count = math.prod(shape) if shape else 1
-        length = count * datatype.size
+        if not shape and (shape is None or (datatype.code is not None and datatype.decode is not None)):
+            return self.decoded(datatype, shape, data, at)  # a lone number, the most common by far
+        length = math.prod(shape) * datatype.size
         if datatype.decode is None or length > self._most:
             return _not_read(datatype, shape, length, where)
         if at + length > len(data):
             raise CorruptFile("its value ends in its midst")
-        self._values.room = self._most
         try:
-            return nested(elements(datatype, data, at, count), shape) if shape else datatype.decode(data, at)
+            return self.decoded(datatype, shape, data, at)
         except TooLong:  # what lies there is where its parts are
             return _not_read(datatype, shape, length, where)
+
+    def decoded(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
+        """The JSON of what begins in `data` at `at`. Raises TooLong where its parts elsewhere take too much."""
+        if shape is None:
+            return None
+        if datatype.code is None:
+            self._values.room = self._most
+        if shape:
+            return nested(elements(datatype, data, at, math.prod(shape)), shape)
+        assert datatype.decode is not None
+        return datatype.decode(data, at)
 
     def _head(self, body: bytes) -> _Head:
         """What stands before the value of an attribute message; the same bytes are parsed once."""
@@ -247,7 +248,7 @@ class AttributeReader:
     def _in_order(self, header: ObjectHeader) -> Iterable[_Entry]:
         """The attribute messages: by name or by creation, of many in the order of their index."""
         found: Iterator[_Entry] = iter(())
-        if self._is_dense(header):
+        if self.is_dense(header):
             found = self._bodies(header)
             held = list(islice(found, _SORTED_MOST + 1))
         else:  # all stand in the header, most often
@@ -261,7 +262,7 @@ class AttributeReader:
             held.sort(key=_created if self.by_creation else _name)
         return held
 
-    def _is_dense(self, header: ObjectHeader) -> bool:
+    def is_dense(self, header: ObjectHeader) -> bool:
         """Whether an object has a heap for attributes."""
         info = header.first.get(ATTRIBUTE_INFO)
         if info is None:
@@ -307,7 +308,11 @@ _created = itemgetter(0)
 
 
 def _name(entry: _Entry) -> bytes:
-    body = entry[1]
+    return name_of(entry[1])
+
+
+def name_of(body: bytes) -> bytes:
+    """The name in an attribute message."""
     at = 9 if body[0] == 3 else 8
     return body[at : at + (body[2] | body[3] << 8)].split(b"\0", 1)[0]
 

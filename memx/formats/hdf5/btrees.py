@@ -1,6 +1,7 @@
 """B-trees, version 1 (III.A.1) and version 2 (III.A.2): walked in the order of their keys, node by node."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.space import AddressSpace
@@ -39,9 +40,14 @@ def walk_v1(space: AddressSpace, root: int, kind: int, key_size: int) -> Iterato
 def walk_v2(space: AddressSpace, header: int, kinds: tuple[int, ...]) -> Iterator[bytes]:
     """Each record of the version 2 tree whose header lies at `header`, in order, as its bytes.
 
-    `kinds` are the record types (III.A.2) that may be there. Raises CorruptFile, or UnsupportedSource for a version or
-    a type of records that memx does not know.
+    `kinds` are the record types (III.A.2) that may be there. The iterator raises CorruptFile, or UnsupportedSource for
+    a version or a type of records that memx does not know.
     """
+    return chain.from_iterable(_portions(space, header, kinds))
+
+
+def _portions(space: AddressSpace, header: int, kinds: tuple[int, ...]) -> Iterator[list[bytes]]:
+    """The records of a version 2 tree, those of a leaf at once."""
     width = space.offset_size
     data = space.read(header, 16 + width + 2 + space.length_size)
     if data[:4] == b"BTHD" and (data[4] != 0 or data[5] > _RECORD_TYPE_MOST):
@@ -91,7 +97,7 @@ def _node(
     pointers: list[tuple[int, int]],
     budget: list[int],
     kind: int,
-) -> Iterator[bytes]:
+) -> Iterator[list[bytes]]:
     """The records of the node at `address` and below it; it nests as deep as the tree, which is bounded."""
     budget[0] -= 1
     own, below = pointers[depth]
@@ -100,8 +106,7 @@ def _node(
     if data[:4] != (b"BTIN" if depth else b"BTLF") or data[5] != kind or budget[0] < 0:
         raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
     if not depth:
-        for at in range(6, 6 + used * size, size):
-            yield data[at : at + size]
+        yield [data[at : at + size] for at in range(6, 6 + used * size, size)]
         return
     child_at = 6 + used * size
     for number in range(used + 1):
@@ -111,4 +116,4 @@ def _node(
         count = int.from_bytes(data[count_at : count_at + own], "little")
         yield from _node(space, child, count, depth - 1, size, pointers, budget, kind)
         if number < used:
-            yield data[6 + number * size : 6 + (number + 1) * size]
+            yield [data[6 + number * size : 6 + (number + 1) * size]]

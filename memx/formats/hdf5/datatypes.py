@@ -3,8 +3,7 @@
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.records import binary, number, text
@@ -24,8 +23,7 @@ Decode = Callable[[bytes, int], Any]
 """The JSON of the element that begins at an index of some bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Datatype:
+class Datatype(NamedTuple):
     """A datatype: `kind` is its class, `size` the bytes of an element."""
 
     kind: int

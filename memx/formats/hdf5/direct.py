@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
 from memx.formats.base import BelongsTo, StreamReader, fault
+from memx.formats.hdf5.alike import Alike
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
@@ -48,6 +49,7 @@ class HDF5StreamReader(StreamReader):
         if self.options.format is None and looks_like_netcdf(file, self.source.path):
             raise BelongsTo("netcdf4")
         self._attributes = AttributeReader(file.values, file.shared, self.options.max_value_bytes)
+        self._alike = Alike(file, self._attributes)
         self._seen: dict[int, str] = {}  # the paths of objects with more than one hard link, by address
         self._path: list[str] = []
         self._above = "/"  # how the paths of the members of the group at the end of the walk begin
@@ -145,6 +147,9 @@ class HDF5StreamReader(StreamReader):
         if target is not None:
             return [{"type": "link", "path": path, "kind": "hard", "target": target, "file": None}]
         self._count(path)
+        record = self._as_others(path, link.address)
+        if record is not None:
+            return (record,)
         try:
             header = self._file.header(link.address)
             kind = self._file.kind(header)
@@ -159,6 +164,25 @@ class HDF5StreamReader(StreamReader):
         self._path.append(name)
         self._above = path + "/"
         return self._group(path, header)
+
+    def _as_others(self, path: str, address: int) -> Record | None:
+        """The record of a data set that is like others before, all of it sound; else None."""
+        found = self._alike.find(address)
+        if found is None:
+            return None
+        kind = found.kind
+        try:
+            if kind.record is None:
+                fields = self._file.dataset_fields(kind.header, self._attributes)
+                kind.record = {"type": "dataset", "path": path} | fields
+            record = kind.record.copy()
+            record["path"] = path
+            self._alike.place(found, record)
+        except (MemxError, *FAULTS):
+            return None
+        record["address"] = address
+        record["attributes"] = attributes = self._attributes.filled(kind.slots, found.values)
+        return None if attributes is None or (self.options.chunks and record["chunks"]) else record
 
     def _known(self, address: int) -> str | None:
         """The path of an object that had its record, if it has several links, or if it lies on the way here.
@@ -192,6 +216,8 @@ class HDF5StreamReader(StreamReader):
         attributes, faults = self._attributes.fields(header, path)
         if faults and (told := asked_for_attributes(self.options, faults, path, header.address)):
             return told
+        if kind == "dataset" and not faults:
+            self._alike.learn(header)
         record["address"] = header.address
         record |= attributes
         if self.options.chunks and record.get("chunks"):
@@ -205,25 +231,26 @@ def _too_deep(path: str) -> Record:
 
 def in_blocks(records: Iterator[Record]) -> Iterator[Record | bytes]:
     """`records` as lines, many at a time but none held back for long; errors between them as records."""
-    lines: list[bytes] = []
+    lines, block = 0, bytearray()
     until = time.monotonic() + _HELD_MOST_S
     try:
         for record in records:
             told = record["type"] == "error"
             if not told:
-                lines.append(encode(record))
-            if lines and (told or len(lines) >= _LINES_MOST or time.monotonic() > until):
-                yield b"".join(lines)
-                lines.clear()
+                block += encode(record)
+                lines += 1
+            if block and (told or lines >= _LINES_MOST or time.monotonic() > until):
+                yield bytes(block)
+                lines, block = 0, bytearray()
                 until = time.monotonic() + _HELD_MOST_S
             if told:
                 yield record
     except MemxError:
-        if lines:
-            yield b"".join(lines)
+        if block:
+            yield bytes(block)
         raise
-    if lines:
-        yield b"".join(lines)
+    if block:
+        yield bytes(block)
 
 
 def open_file(reader: StreamReader) -> HDF5File:

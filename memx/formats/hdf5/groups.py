@@ -1,10 +1,13 @@
 """The links of a group (IV.A.2.c, IV.A.2.g, IV.A.2.r): in its symbol table, its header, or a heap of its own."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain, islice
+from operator import attrgetter
 from typing import NamedTuple
 
-from memx.errors import CorruptFile, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
@@ -14,6 +17,12 @@ from memx.formats.hdf5.space import AddressSpace
 HARD, SOFT, EXTERNAL = 0, 1, 64
 _SORTED_MOST = 4096
 """Groups of more links give them in the order of their own index: sorting would hold them all."""
+
+
+_PARSED_MOST = 1024
+"""So many of them are held as links, the others as their messages, which take a third of the memory."""
+_READ_MOST = _SORTED_MOST + 1
+"""So many links are read from a heap at once: in the order in which they lie there, which no index has."""
 
 
 class Link(NamedTuple):
@@ -46,33 +55,40 @@ def links_of(space: AddressSpace, header: ObjectHeader) -> Iterator[Link]:
     or by a hash of the name. Raises CorruptFile, or UnsupportedSource for what memx does not know: UnknownLinks where
     links were given before.
     """
+    return chain.from_iterable(_portions(space, header))
+
+
+def _portions(space: AddressSpace, header: ObjectHeader) -> Iterator[Iterable[Link]]:
     table = header.first.get(SYMBOL_TABLE)
     if table is not None:
         body = table[1]
-        yield from _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
+        yield _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
         return
     info = header.first.get(LINK_INFO)
     tracked = info is not None and bool(info[1][1] & 1)
-    found: Iterator[Link] = (parse_link(space, message[1]) for message in header.links)
-    if info is not None:
-        dense = _dense(space, info[1])
-        if dense is not None:
-            found = dense
-    yield from _in_order(found, tracked)
-
-
-def _in_order(links: Iterator[Link], tracked: bool) -> Iterator[Link]:
-    held: list[Link] = []
-    for link in links:
-        held.append(link)
-        if len(held) > _SORTED_MOST:
-            yield from held
-            yield from _counted(links, len(held))
+    bodies = None if info is None else _dense(space, info[1])
+    if bodies is None:
+        if not header.links:
             return
-    if len({link.name for link in held}) < len(held):
+        bodies = (message[1] for message in header.links)
+    parse = partial(parse_link, space)
+    links, rest = list(islice(map(parse, bodies), _PARSED_MOST)), []
+    for body in islice(bodies, _SORTED_MOST + 1 - len(links)):
+        parse(body)  # none is given before it is known that all of them are sound
+        rest.append(body)
+    if (held := len(links) + len(rest)) > _SORTED_MOST:
+        yield links
+        yield map(parse, rest)
+        yield _counted(map(parse, bodies), held)
+        return
+    links += map(parse, rest)
+    if len({link.name for link in links}) < len(links):
         raise CorruptFile("two of its links have the same name")
-    held.sort(key=(lambda link: link.created) if tracked else (lambda link: link.name))
-    yield from held
+    links.sort(key=_created if tracked else _name)
+    yield links
+
+
+_name, _created = attrgetter("name"), attrgetter("created")
 
 
 def _counted(links: Iterator[Link], given: int) -> Iterator[Link]:
@@ -107,8 +123,8 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
                 yield Link(name, HARD, address, b"", 0)
 
 
-def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
-    """Links in a fractal heap, in the order of the index by creation, if there is one; None without a heap."""
+def _dense(space: AddressSpace, body: bytes) -> Iterator[bytes] | None:
+    """Link messages in a fractal heap, in the order of the index by creation, if there is one; None without a heap."""
     width = space.offset_size
     flags = body[1]
     at = 10 if flags & 1 else 2
@@ -118,15 +134,34 @@ def _dense(space: AddressSpace, body: bytes) -> Iterator[Link] | None:
     if flags & 2:
         by_creation = space.address(body, at + 2 * width)
         if by_creation != space.undefined:
-            return _heaped(space, heap, by_creation, 6, 8)
-    return _heaped(space, heap, by_name, 5, 4)
+            return _by_creation(space, heap, by_creation)
+    return _by_name(space, heap, by_name)
 
 
-def _heaped(space: AddressSpace, heap_address: int, tree: int, kind: int, key: int) -> Iterator[Link]:
-    """The links that an index names: records of type 5 (by the hash of the name) or 6 (by creation) (III.A.2)."""
+def _by_creation(space: AddressSpace, heap_address: int, tree: int) -> Iterator[bytes]:
+    """The link messages that records of type 6 name (III.A.2): in the order in which they lie, most often."""
     heap = FractalHeap(space, heap_address)
-    for record in walk_v2(space, tree, (kind,)):
-        yield parse_link(space, heap.read(record[key:]))
+    for record in walk_v2(space, tree, (6,)):
+        yield heap.read(record[8:])
+
+
+def _by_name(space: AddressSpace, heap_address: int, tree: int) -> Iterator[bytes]:
+    """The link messages that records of type 5 name (III.A.2), in the order of a hash of the names of the links."""
+    heap = FractalHeap(space, heap_address)
+    records = walk_v2(space, tree, (5,))
+    broken = None
+    while broken is None:
+        heap_ids, number = bytearray(), 0
+        try:
+            for record in islice(records, _READ_MOST):
+                heap_ids += record[4:]
+                number += 1
+        except MemxError as exc:  # what was before it is given before it is raised
+            broken = exc
+        yield from heap.read_each(bytes(heap_ids), number)
+        if broken is None and number < _READ_MOST:
+            return
+    raise broken
 
 
 def parse_link(space: AddressSpace, body: bytes) -> Link:
@@ -136,24 +171,24 @@ def parse_link(space: AddressSpace, body: bytes) -> Link:
     if body[0] != 1:
         raise UnsupportedSource(f"a link message of version {body[0]} is not known")
     flags, at, kind, created = body[1], 2, HARD, 0
-    if flags & 8:
-        kind, at = body[at], at + 1
-    if flags & 4:
-        created, at = int.from_bytes(body[at : at + 8], "little"), at + 8
-    if flags & 16:
-        at += 1
+    if flags & 28:  # of most links nothing but a short name and an address is told
+        if flags & 8:
+            kind, at = body[at], at + 1
+        if flags & 4:
+            created, at = int.from_bytes(body[at : at + 8], "little"), at + 8
+        if flags & 16:
+            at += 1
     width = 1 << (flags & 3)
-    length = int.from_bytes(body[at : at + width], "little")
-    at += width
-    name = body[at : at + length]
-    at += length
+    name_at = at + width
+    at = name_at + (body[2] if name_at == 3 else int.from_bytes(body[at:name_at], "little"))
     if kind == HARD:
-        if at + space.offset_size > len(body):
+        end = at + space.offset_size
+        if end > len(body):
             raise CorruptFile("a link message ends in its midst")
-        return Link(name, HARD, space.address(body, at), b"", created)
+        return Link(body[name_at:at], HARD, int.from_bytes(body[at:end], "little"), b"", created)
     size = int.from_bytes(body[at : at + 2], "little")
     if at + 2 + size > len(body):
         raise CorruptFile("a link message ends in its midst")
     if kind == EXTERNAL and size < 3:
         raise CorruptFile("an external link is too short to name a file and an object")
-    return Link(name, kind, 0, body[at + 2 : at + 2 + size], created)
+    return Link(body[name_at:at], kind, 0, body[at + 2 : at + 2 + size], created)

@@ -1,7 +1,8 @@
 """Object headers (IV.A): the messages that say what an object is."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
@@ -32,48 +33,74 @@ class ObjectHeader(NamedTuple):
     links: list[Message]
 
 
+class Start(NamedTuple):
+    """Where the messages of an object header begin."""
+
+    version: int
+    references: int
+    """How many hard links point here, as far as the prefix says."""
+    head: int
+    """The bytes of each message's head."""
+    address: int
+    """Where the first message stands in the file."""
+    data: bytes
+    at: int
+    """Where it stands in `data`, which holds the prefix and, if it is short, the first block."""
+    size: int
+    """The length of the first block."""
+
+
 def read_header(space: AddressSpace, address: int) -> ObjectHeader:
     """The object header at `address`, with all its continuation blocks.
 
     Raises CorruptFile, or UnsupportedSource for a version that memx does not know.
     """
-    prefix = space.upto(address, 512)
-    if prefix[:4] == b"OHDR":
-        return _version_2(space, address, prefix)
-    if prefix[0] == 1 and len(prefix) >= 16:
-        return _version_1(space, address, prefix)
-    # from version 2 on there is a signature: no other version can be without one
-    raise CorruptFile("there is no object header where one is said to be", offset=space.base + address)
-
-
-def _version_1(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
-    """IV.A.1.a: a prefix of 12 bytes, padded to 16, and messages padded to 8."""
-    size = int.from_bytes(prefix[8:12], "little")
-    references = int.from_bytes(prefix[4:8], "little")
-    if size <= len(prefix) - 16 and (alike := _as_before(address, 1, references, prefix, 16, size, 8)) is not None:
+    start = whole(space, start_of(space, address))
+    alike = _as_before(address, start)
+    if alike is not None:
         return alike
-    block = prefix[16 : 16 + size] if size <= len(prefix) - 16 else space.read(address + 16, size)
-    header = ObjectHeader(address, 1, references, {}, [], [])
-    _take(space, header, address + 16, block, 8, b"")
+    header = ObjectHeader(address, start.version, start.references, {}, [], [])
+    _take(space, header, start)
     return header
 
 
-def _version_2(space: AddressSpace, address: int, prefix: bytes) -> ObjectHeader:
+def start_of(space: AddressSpace, address: int) -> Start:
+    """Where the messages of the object header at `address` begin. Raises as `read_header` does."""
+    prefix = space.upto(address, 512)
+    if prefix[:4] == b"OHDR":
+        version, references, at, head, size = _version_2(space, address, prefix)
+    elif prefix[0] == 1 and len(prefix) >= 16:
+        # IV.A.1.a: a prefix of 12 bytes, padded to 16, and messages padded to 8
+        version, references, size = _PREFIX_1(prefix)
+        at, head = 16, 8
+    else:  # from version 2 on there is a signature: no other version can be without one
+        raise CorruptFile("there is no object header where one is said to be", offset=space.base + address)
+    return _new_start(Start, (version, references, head, address + at, prefix, at, size))
+
+
+def whole(space: AddressSpace, start: Start) -> Start:
+    """`start` with all of its first block."""
+    if start.at + start.size <= len(start.data):
+        return start
+    return start._replace(data=space.read(start.address, start.size), at=0)
+
+
+_PREFIX_1 = struct.Struct("<B3xII").unpack_from
+_new_start = tuple.__new__
+
+
+def _version_2(space: AddressSpace, address: int, prefix: bytes) -> tuple[int, int, int, int, int]:
     """IV.A.1.b: a signature, an optional part that the flags describe, and messages without padding."""
     if prefix[4] != 2:
         raise UnsupportedSource(f"object header version {prefix[4]} is not known", offset=space.base + address + 4)
     flags = prefix[5]
-    at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)  # times, and when attributes move out
+    at = 6 + _OPTIONAL[flags >> 4 & 3]
     width = 1 << (flags & 3)
-    size = int.from_bytes(prefix[at : at + width], "little")
-    at += width
-    head = 6 if flags & 4 else 4
-    if at + size <= len(prefix) and (alike := _as_before(address, 2, 1, prefix, at, size, head)) is not None:
-        return alike
-    block = prefix[at : at + size] if at + size <= len(prefix) else space.read(address + at, size)
-    header = ObjectHeader(address, 2, 1, {}, [], [])
-    _take(space, header, address + at, block, head, b"OCHK")
-    return header
+    return 2, 1, at + width, 6 if flags & 4 else 4, int.from_bytes(prefix[at : at + width], "little")
+
+
+_OPTIONAL = (0, 4, 16, 20)
+"""The bytes of what the flags 0x10 and 0x20 announce: when attributes move out, and times."""
 
 
 class _Layout(NamedTuple):
@@ -101,29 +128,26 @@ _last_heads: dict[tuple[int, int], tuple[bytes, ...]] = {}
 _NEVER = struct.Struct("").unpack_from
 
 
-def _as_before(
-    address: int, version: int, references: int, data: bytes, at: int, size: int, head: int
-) -> ObjectHeader | None:
-    """The header at `address` whose one block is in `data` at `at`, if it is laid out as another of its size was."""
+def _as_before(address: int, start: Start) -> ObjectHeader | None:
+    """The header at `address`, if all of it is one block that is laid out as another of its size was."""
+    version, references, head, begin, data, at, size = start
     layout = _layouts.get((head, size))
     if layout is None or not layout.whole:
         return None
     parts = layout.unpack(data, at)
     if parts[::2] != layout.heads:
         return None
-    bodies, start = parts[1::2], address + at
-    first = {kind: (flags, bodies[n], created, start + place) for kind, flags, n, created, place in layout.others}
-    attributes = [(flags, bodies[n], created, start + place) for flags, n, created, place in layout.attributes]
+    bodies = parts[1::2]
+    first = {kind: (flags, bodies[n], created, begin + place) for kind, flags, n, created, place in layout.others}
+    attributes = [(flags, bodies[n], created, begin + place) for flags, n, created, place in layout.attributes]
     return ObjectHeader(address, version, references, first, attributes, [])
 
 
-def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, head: int, signature: bytes) -> None:
-    """Puts the messages of the first `block`, at `begin`, and of those that continue it into `header`.
-
-    The heads of messages take `head` bytes; blocks that continue begin with `signature`.
-    """
-    first = header.first
-    pending = [(begin, block)]
+def _take(space: AddressSpace, header: ObjectHeader, start: Start) -> None:
+    """Puts the messages of the first block, and of those that continue it, into `header`."""
+    first, head = header.first, start.head
+    signature = b"OCHK" if start.version == 2 else b""
+    pending = [(start.address, start.data[start.at : start.at + start.size])]
     for begin, block in pending:
         at, end = 0, len(block)
         while at + head <= end:  # what is left over is a gap (IV.A.1.b)
@@ -133,17 +157,33 @@ def _take(space: AddressSpace, header: ObjectHeader, begin: int, block: bytes, h
                 layout, bodies = _laid_out(block, at, head, space.base + begin)
             else:
                 bodies = parts[1::2]
-            start = begin + at
-            for kind, flags, number, created, place in layout.others:
+            place = begin + at
+            for kind, flags, number, created, where in layout.others:
                 if kind not in first:
-                    first[kind] = flags, bodies[number], created, start + place
-            for flags, number, created, place in layout.attributes:
-                header.attributes.append((flags, bodies[number], created, start + place))
-            for flags, number, created, place in layout.links:
-                header.links.append((flags, bodies[number], created, start + place))
+                    first[kind] = flags, bodies[number], created, place + where
+            for flags, number, created, where in layout.attributes:
+                header.attributes.append((flags, bodies[number], created, place + where))
+            for flags, number, created, where in layout.links:
+                header.links.append((flags, bodies[number], created, place + where))
             for number in layout.continuations:
                 _continue(space, bodies[number], pending, signature)
             at += layout.length
+
+
+def messages_in(block: bytes, at: int, head: int, where: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """The messages of a block, which stands in the file at `where`, from `at` on.
+
+    Of each its type number, flags, creation index (0 for none), where its body begins, and its length.
+    """
+    unpack = _MESSAGE_1 if head == 8 else _MESSAGE_2
+    end = len(block)
+    while at + head <= end:
+        kind, length, flags = unpack(block, at)
+        at += head
+        if at + length > end:
+            raise CorruptFile("a header message is longer than its block", offset=where + at)
+        yield kind, flags, block[at - 2] | block[at - 1] << 8 if head == 6 else 0, at, length
+        at += length
 
 
 def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout, tuple[bytes, ...]]:
@@ -151,18 +191,12 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
 
     It is remembered where it is the same as the last of its length. Raises CorruptFile.
     """
-    unpack = _MESSAGE_1 if head == 8 else _MESSAGE_2
     heads: list[bytes] = []
     bodies: list[bytes] = []
     attributes, links, continuations = [], [], []
     others: list[tuple[int, int, int, int, int]] = []
     at, end = start, len(block)
-    while at + head <= end and len(heads) < _LAID_OUT_MOST:
-        kind, length, flags = unpack(block, at)
-        body_at = at + head
-        if body_at + length > end:
-            raise CorruptFile("a header message is longer than its block", offset=where + body_at)
-        created = block[body_at - 2] | block[body_at - 1] << 8 if head == 6 else 0
+    for kind, flags, created, body_at, length in islice(messages_in(block, start, head, where), _LAID_OUT_MOST):
         place = flags, len(heads), created, body_at - start
         if kind == ATTRIBUTE:
             attributes.append(place)
@@ -172,7 +206,7 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
             links.append(place)
         elif kind and all(kind != other[0] for other in others):
             others.append((kind, *place))
-        heads.append(block[at:body_at])
+        heads.append(block[body_at - head : body_at])
         at = body_at + length
         bodies.append(block[body_at:at])
     key, told = (head, end - start), tuple(heads)

@@ -65,6 +65,7 @@ class HDF5File:
         self.root = self.superblock.root
         self.values = Values(self.space)
         self.shared = Shared(self.space, self.superblock.extension)
+        self._most = max(self.space.end, self.superblock.end_of_file)  # no address is behind it
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
         _refuse(self)
 
@@ -131,17 +132,13 @@ class HDF5File:
         if layout_body[0] >= 3 and layout_body[1] == CONTIGUOUS and EXTERNAL_FILES not in first:
             bodies[0] = layout_body[2 + space.offset_size :]  # all but the address
             fields = self._common(tuple(bodies), layout_body, attributes).copy()
-            address = space.address(layout_body, 2)
-            if address != space.undefined:
-                self._place(fields, address)
-            else:
-                fields["storage_size"] = 0
+            self.place(fields, space.address(layout_body, 2), fields["storage_size"])
             return fields
         fields = self._common(tuple(bodies), layout_body, attributes).copy()
         layout = parse_layout(space, layout_body)
         external = self.shared.first(header, EXTERNAL_FILES)
         if layout.kind == CONTIGUOUS and layout.address is not None and external is None:
-            self._place(fields, layout.address)
+            self.place(fields, layout.address, fields["storage_size"])
         extent = self.values.dataspace(bodies[1])
         fields["storage_size"] = storage_size(space, layout, extent, external=external is not None)
         if external is not None:
@@ -154,7 +151,7 @@ class HDF5File:
         """A `chunk` record for each chunk of the data set at `path` that is stored, in the order of its index."""
         body = self.shared.first(header, LAYOUT)
         assert body is not None
-        base, most = self.space.base, max(self.space.end, self.superblock.end_of_file)
+        base, most = self.space.base, self._most
         try:
             layout = parse_layout(self.space, body)
             for first, address, size, mask in chunks_of(self.space, layout, self.dataspace(header)):
@@ -171,10 +168,16 @@ class HDF5File:
         except (MemxError, *FAULTS) as exc:
             yield broken(f"the index of the chunks of {path}", exc)
 
-    def _place(self, fields: dict[str, Any], address: int) -> None:
-        """Puts the place of contiguous data into `fields`. Raises CorruptFile where no file of this size has it."""
-        fields["offset"] = self.space.base + address
-        if address + fields["storage_size"] > max(self.space.end, self.superblock.end_of_file):
+    def place(self, fields: dict[str, Any], address: int, size: int) -> None:
+        """Puts the place of contiguous data of `size` bytes into `fields`: none where they were never written.
+
+        Raises CorruptFile where no file of this size has it.
+        """
+        if address == self.space.undefined:
+            fields["offset"], fields["storage_size"] = None, 0
+            return
+        fields["offset"], fields["storage_size"] = self.space.base + address, size
+        if address + size > self._most:
             raise CorruptFile("its data lie behind the end of the file", offset=fields["offset"])
 
     def _common(

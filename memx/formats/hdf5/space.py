@@ -17,7 +17,8 @@ _PAGE_SHIFT = 10
 _SHORT = 512
 """Bytes of the longest structure that is sure to be in the page where it begins: that much of the next one is in it."""
 _PAGE = (1 << _PAGE_SHIFT) + _SHORT
-_PAGES_MOST = 64
+_PAGES_MOST = 16
+"""Few: the page before one tells of a walk forward only where it was read a short while ago."""
 _CODES = {2: "H", 4: "I", 8: "Q"}
 
 
@@ -76,20 +77,21 @@ class AddressSpace:
         number, begin = at >> _SHIFT, at & _BLOCK - 1
         if length > _BLOCK:
             return self._source.read_at(at, length)
-        if (left := _BLOCK - begin) < length:
+        page, pages = at >> _PAGE_SHIFT, self._pages
+        inside = at & (1 << _PAGE_SHIFT) - 1
+        if length <= _SHORT and (data := pages.get(page)) is not None:
+            return data[inside : inside + length]
+        forward = page - 1 in pages or (begin >> _PAGE_SHIFT == 0 and number - 1 in self._blocks)
+        if (left := _BLOCK - begin) < length and (length > _SHORT or forward or number in self._blocks):
             address = at - self.base
             return self.read(address, left) + self.read(address + left, length - left)
-        page, pages = at >> _PAGE_SHIFT, self._pages
-        if page - 1 in pages or (begin >> _PAGE_SHIFT == 0 and number - 1 in self._blocks):  # a walk forward
+        if forward:
             block = _kept(self._blocks, _BLOCKS_MOST, number, self._source.read_at(number << _SHIFT, _BLOCK))
             return block[begin : begin + length]
         if length > _SHORT:
             return self._source.read_at(at, length)
-        data = pages.get(page)
-        if data is None:
-            data = _kept(pages, _PAGES_MOST, page, self._source.read_at(page << _PAGE_SHIFT, _PAGE))
-        begin = at & (1 << _PAGE_SHIFT) - 1
-        return data[begin : begin + length]
+        data = _kept(pages, _PAGES_MOST, page, self._source.read_at(page << _PAGE_SHIFT, _PAGE))
+        return data[inside : inside + length]
 
     def _whole(self, data: bytes, length: int, at: int) -> bytes:
         if len(data) < length:

@@ -1,6 +1,6 @@
 """The superblock (II.A, disk format level 0A): where everything begins."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.checksums import sound
@@ -11,8 +11,7 @@ from memx.sources import Source
 WIDTHS = (2, 4, 8)
 
 
-@dataclass(frozen=True, slots=True)
-class Superblock:
+class Superblock(NamedTuple):
     """What the superblock says; addresses count from `space.base`."""
 
     version: int

@@ -6,11 +6,11 @@ netCDF makes up phony dimensions. (NetCDF User's Guide, "The NetCDF-4 Format"; H
 Specification; for what that leaves open, as netCDF-C 4.10 does.)
 """
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from memx.errors import MemxError, UnsupportedSource
 from memx.formats.base import ReadOptions
+from memx.formats.hdf5.alike import Kind
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
@@ -21,7 +21,9 @@ from memx.formats.netcdf.tree import Event
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """How the NAME of a scale begins that is a dimension alone."""
 _RANK_MOST = 32
-_MARKS = frozenset(("CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates", "DIMENSION_LIST"))
+MARKS = frozenset(("CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates"))
+"""The hidden attributes that say what a dataset is to netCDF."""
+_SCALES = "DIMENSION_LIST"
 _MARK_BYTES_MOST = 4096
 _HELD_MOST = 4096
 """Of so many datasets the marks, and of so many kinds the dimensions, are held from one walk to the next."""
@@ -30,15 +32,17 @@ Extent = tuple[int, bool]
 """The length of an axis, and whether it may grow."""
 
 
-@dataclass(slots=True)
 class Dimension:
     """A dimension; the length of an unlimited one is that of the longest variable along it."""
 
-    name: str
-    group: str
-    size: int
-    unlimited: bool
-    number: int
+    __slots__ = ("group", "name", "number", "size", "unlimited")
+
+    def __init__(self, name: str, group: str, size: int, unlimited: bool, number: int) -> None:
+        self.name = name
+        self.group = group
+        self.size = size
+        self.unlimited = unlimited
+        self.number = number
 
     @property
     def path(self) -> str:
@@ -54,12 +58,14 @@ class Shape(NamedTuple):
     lengths: list[int]
 
 
-@dataclass(slots=True)
 class Scope:
     """What a group defines, and the shapes of its variables that have no dimensions."""
 
-    dimensions: list[Dimension] = field(default_factory=list)
-    shapeless: dict[tuple[Extent, ...], None] = field(default_factory=dict)
+    __slots__ = ("dimensions", "shapeless")
+
+    def __init__(self) -> None:
+        self.dimensions: list[Dimension] = []
+        self.shapeless: dict[tuple[Extent, ...], None] = {}
 
 
 class Marks(NamedTuple):
@@ -73,8 +79,20 @@ class Marks(NamedTuple):
     """The number of the dimension that it is."""
     coordinates: tuple[int, ...] | None
     """The numbers of its dimensions."""
-    scales: tuple[int | None, ...] | None
-    """The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
+
+
+class _Told:
+    """What datasets of a kind have in common."""
+
+    __slots__ = ("group", "is_learned", "marks", "shape")
+
+    def __init__(self, marks: Marks) -> None:
+        self.marks = marks
+        self.is_learned = False
+        """Whether the first walk knows all that they tell."""
+        self.shape: Shape | None = None
+        """The shape of those of the last `group`, where all have the same."""
+        self.group = ""
 
 
 def marks_of(held: dict[str, Any]) -> Marks:
@@ -85,7 +103,6 @@ def marks_of(held: dict[str, Any]) -> Marks:
         isinstance(name, str) and name.startswith(NOT_A_VARIABLE),
         number[0] if number is not None and len(number) == 1 else None,
         _integers(held.get("_Netcdf4Coordinates")),
-        _attached(held.get("DIMENSION_LIST")),
     )
 
 
@@ -94,7 +111,11 @@ def _integers(value: Any) -> tuple[int, ...] | None:
     return tuple(numbers) if isinstance(numbers, list) and all(isinstance(n, int) for n in numbers) else None
 
 
-def _attached(lists: Any) -> tuple[int | None, ...] | None:
+Scales = tuple[int | None, ...] | None
+"""The address of the last scale attached to each axis, None for an axis without; None if no axis has one."""
+
+
+def _attached(lists: Any) -> Scales:
     if not isinstance(lists, list) or len(lists) > _RANK_MOST:
         return None
     addresses = tuple(_address(scales[-1]) if isinstance(scales, list) and scales else None for scales in lists)
@@ -122,12 +143,15 @@ class Dimensions:
         self._longest: dict[int | tuple[str, int], int] = {}
         self._next = 0
         self._marks: dict[int, Marks] = {}  # by the address of the dataset
-        self._alike: dict[Marks, Marks] = {}
-        self._resolved: dict[tuple[Marks, str, Dataspace], Shape] = {}
+        self._scales: dict[int, Scales] = {}
+        self._alike: dict[Marks | Scales, Any] = {}
+        self._resolved: dict[tuple[Marks, Scales, str, Dataspace], Shape] = {}
 
     def learn(self, event: Event) -> None:
         """Takes in one step of the first walk."""
         if event.kind == "dataset":
+            if event.found is not None and event.found.kind.told is not None and event.found.kind.told.is_learned:
+                return
             try:
                 self._learn_dataset(_group(event), event)
             except (MemxError, *FAULTS):
@@ -150,20 +174,45 @@ class Dimensions:
 
     def marks(self, event: Event) -> Marks:
         """What netCDF hides in a dataset. Raises FormatError, or UnsupportedSource where the library is no help."""
-        assert event.header is not None
-        found = self._marks.get(event.header.address)
+        if event.found is not None:
+            return self._told(event.found.kind, event).marks
+        found = self._marks.get(event.address)
         if found is None:
-            found = marks_of(self._hidden(event, event.header))
-            if len(self._marks) < _HELD_MOST:
-                found = self._marks[event.header.address] = self._alike.setdefault(found, found)
+            found = marks_of(self._hidden(event, event.header, MARKS))
+            self._hold(self._marks, event.address, found)
         return found
 
-    def _hidden(self, event: Event, header: ObjectHeader) -> dict[str, Any]:
-        """The attributes that are marks, or all that the library has where one is of a kind that memx does not know."""
+    def _told(self, kind: Kind, event: Event) -> "_Told":
+        """What all datasets of a kind have in common."""
+        if kind.told is None:
+            kind.told = _Told(marks_of(self._hidden(event, kind.header, MARKS)))
+        told: _Told = kind.told
+        return told
+
+    def scales(self, event: Event) -> Scales:
+        """The scales that are attached to a dataset. Raises as `marks` does."""
+        address = event.address
+        if address in self._scales:
+            return self._scales[address]
+        if event.found is None:
+            lists = self._hidden(event, event.header, frozenset((_SCALES,))).get(_SCALES)
+        else:
+            slot = event.found.kind.hidden.get(_SCALES)
+            lists = slot and self._reader.value(slot.datatype, slot.shape, event.found.values[slot.number], 0)
+        found = _attached(lists)
+        self._hold(self._scales, address, found)
+        return found
+
+    def _hold(self, held: dict[int, Any], address: int, found: Marks | Scales) -> None:
+        if len(held) < _HELD_MOST:
+            held[address] = self._alike.setdefault(found, found)
+
+    def _hidden(self, event: Event, header: ObjectHeader, names: frozenset[str]) -> dict[str, Any]:
+        """The attributes `names`, or all that the library has where one is of a kind that memx does not know."""
         try:
-            return self._reader.some(header, _MARKS)
+            return self._reader.some(header, names)
         except UnsupportedSource as exc:
-            question = {"path": event.path, "address": header.address}
+            question = {"path": event.path, "address": event.address}
             told = asked(self._options, exc.message, question, counted=True)  # it is when the attributes are read
             if not told:
                 raise
@@ -172,16 +221,23 @@ class Dimensions:
 
     def shape(self, event: Event, marks: Marks) -> Shape:
         """The dimensions of a dataset and their lengths; worked out once for all that are alike. Raises FormatError."""
-        assert event.header is not None
+        told = None if event.found is None else self._told(event.found.kind, event)
+        group = _group(event)
+        if told is not None and told.shape is not None and told.group == group:
+            return told.shape
         space = self._file.dataspace(event.header)
+        extents = extents_of(space)
         if marks.is_scale:
-            return self._shape(event, marks, extents_of(space))
-        key = marks, _group(event), space
+            return self._shape(event, marks, extents)
+        by_number = self._by_numbers(marks, extents) is not None
+        key = marks, None if by_number else self.scales(event), group, space
         found = self._resolved.get(key)
         if found is None:
             if len(self._resolved) >= _HELD_MOST:
                 self._resolved.clear()
-            found = self._resolved[key] = self._shape(event, marks, extents_of(space))
+            found = self._resolved[key] = self._shape(event, marks, extents)
+        if told is not None and by_number:
+            told.shape, told.group = found, group
         return found
 
     def _shape(self, event: Event, marks: Marks, extents: tuple[Extent, ...]) -> Shape:
@@ -202,18 +258,25 @@ class Dimensions:
         rank = len(extents)
         if rank == 0:
             return []
-        numbers = marks.coordinates
-        if numbers is not None and len(numbers) == rank and all(number in self._by_number for number in numbers):
-            return [self._by_number[number] for number in numbers]
+        numbered = self._by_numbers(marks, extents)
+        if numbered is not None:
+            return numbered
         if event.address in self._by_address and rank == 1:
             return [self._by_address[event.address]]
-        if marks.scales is not None and len(marks.scales) == rank:
-            return [None if scale is None else self._by_address.get(scale) for scale in marks.scales]
+        scales = self.scales(event)
+        if scales is not None and len(scales) == rank:
+            return [None if scale is None else self._by_address.get(scale) for scale in scales]
         group = _group(event)
         return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
 
+    def _by_numbers(self, marks: Marks, extents: tuple[Extent, ...]) -> list[Dimension | None] | None:
+        """The dimensions of a dataset that tells their numbers; None where it does not, or where one is not known."""
+        numbers, known = marks.coordinates, self._by_number
+        if numbers is None or len(numbers) != len(extents) or not all(number in known for number in numbers):
+            return None
+        return [known[number] for number in numbers]
+
     def _learn_dataset(self, group: str, event: Event) -> None:
-        assert event.header is not None
         extents = extents_of(self._file.dataspace(event.header))
         if not extents:
             return
@@ -222,7 +285,11 @@ class Dimensions:
         if scale:
             self._add(group, event, extents, marks)
         numbers = marks.coordinates if marks.coordinates is not None and len(marks.coordinates) == rank else None
-        scales = None if scale or numbers is not None or len(marks.scales or ()) != rank else marks.scales
+        scales = None if scale or numbers is not None else self.scales(event)
+        if scales is not None and len(scales) != rank:
+            scales = None
+        if event.found is not None and numbers is not None and not scale:
+            self._told(event.found.kind, event).is_learned = True
         if not scale and numbers is None and scales is None:
             self._scopes.setdefault(group, Scope()).shapeless[extents] = None
         elif not (scale and marks.is_dimension_only):

@@ -3,11 +3,13 @@
 netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one import between formats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import StreamReader
+from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
 from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
@@ -15,7 +17,7 @@ from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.hdf5.unknown import asked_for_attributes, from_library
-from memx.formats.netcdf.dimensions import Dimensions
+from memx.formats.netcdf.dimensions import MARKS, Dimensions, Shape
 from memx.formats.netcdf.tree import Event, Tree
 from memx.records import Record
 
@@ -42,15 +44,14 @@ class NetCDFAttributes(AttributeReader):
             "_nc3_strict",
         )
     )
+    same = MARKS
     by_creation = True
 
-    def value(
-        self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int, where: int | None = None
-    ) -> Any:
+    def decoded(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
         """The value of an attribute."""
         if shape is None:
             return "" if datatype.is_string else []
-        return _as_netcdf(super().value(datatype, shape, data, at, where))
+        return _as_netcdf(super().decoded(datatype, shape, data, at))
 
     def in_its_terms(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """What HDF5's library says of attributes; of those without a value it does not tell text from numbers."""
@@ -81,6 +82,7 @@ class NetCDF4StreamReader(StreamReader):
     def open(self) -> dict[str, Any]:
         self._file = file = open_file(self)
         self._attributes = NetCDFAttributes(file.values, file.shared, self.options.max_value_bytes)
+        self._alike = Alike(file, self._attributes)
         self._types: dict[int, str] = {}
         self._dimensions = Dimensions(file, self.options)
         try:
@@ -100,10 +102,9 @@ class NetCDF4StreamReader(StreamReader):
         return in_blocks(self.records())
 
     def _walk(self) -> Iterator[Record]:
-        tree = Tree(self._file, self.options)
+        tree = Tree(self._file, self.options, self._alike)
         for event in tree.walk():
             if event.kind == "enter":
-                assert event.header is not None
                 yield from self._described({"type": "group", "path": event.path}, event.path, event.header)
                 if event.path == "/":
                     self._learn(tree)
@@ -127,29 +128,53 @@ class NetCDF4StreamReader(StreamReader):
                 self._types[event.address] = event.path
         self._dimensions.complete()
 
-    def _readable(self, event: Event) -> Iterator[Record]:
+    def _readable(self, event: Event) -> Iterable[Record]:
         """The records of a dataset or a type, or the `error` of one that cannot be read."""
-        assert event.header is not None
+        if event.found is not None:
+            try:
+                return self._as_others(event, event.found)
+            except (MemxError, *FAULTS):  # what is wrong shows where it is read as a whole
+                event = Event(event.kind, event.path, event.name, self._file.header(event.address))
         try:
-            record = self._type(event, event.header) if event.kind == "type" else self._variable(event, event.header)
+            record = self._type(event) if event.kind == "type" else self._variable(event)
         except (MemxError, *FAULTS) as exc:
-            yield broken(f"the object {event.path}", exc)
-            return
-        if record is not None:
-            yield from self._described(record, event.path, event.header)
-            if self.options.chunks and record.get("chunks"):
-                yield from self._file.chunk_records(event.header, record["path"])
+            return [broken(f"the object {event.path}", exc)]
+        if record is None:
+            return ()
+        records = self._described(record, event.path, event.header)
+        if self.options.chunks and record.get("chunks"):
+            return chain(records, self._file.chunk_records(event.header, record["path"]))
+        return records
 
-    def _variable(self, event: Event, header: ObjectHeader) -> Record | None:
+    def _as_others(self, event: Event, found: Found) -> Iterable[Record]:
+        """The record of a dataset that is like others before. Raises FormatError where there is more to be told."""
+        marks, kind = self._dimensions.marks(event), found.kind
+        if marks.is_scale and marks.is_dimension_only:
+            return ()
+        if kind.record is None:
+            stored = self._file.dataset_fields(kind.header, self._attributes)
+            kind.record = self._record(event, stored, self._dimensions.shape(event, marks), kind.header)
+        record = kind.record.copy()
+        record["path"] = _path(event)
+        record["dimensions"], record["dimension_paths"], record["shape"] = self._dimensions.shape(event, marks)
+        self._alike.place(found, record)
+        record["attributes"] = attributes = self._attributes.filled(kind.slots, found.values)
+        if attributes is None or (self.options.chunks and record["chunks"]):
+            raise CorruptFile("it has attributes that cannot be read, or chunks")
+        return (record,)
+
+    def _variable(self, event: Event) -> Record | None:
         """The `variable` record of a dataset; None for a scale that is a dimension alone."""
         marks = self._dimensions.marks(event)
         if marks.is_scale and marks.is_dimension_only:
             return None
-        stored = self._stored(event, header)
-        shape = self._dimensions.shape(event, marks)
+        stored = self._stored(event, event.header)
+        return self._record(event, stored, self._dimensions.shape(event, marks), event.header)
+
+    def _record(self, event: Event, stored: dict[str, Any], shape: Shape, header: ObjectHeader) -> Record:
         record: Record = {
             "type": "variable",
-            "path": event.path[: -len(event.name)] + event.name.removeprefix(_RENAMED),
+            "path": _path(event),
             "dtype": stored.pop("dtype"),
             "dimensions": shape.names,
             "dimension_paths": shape.paths,
@@ -176,16 +201,16 @@ class NetCDF4StreamReader(StreamReader):
             return {"user_type": self._types[committed]} if committed in self._types else {}
         return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
 
-    def _type(self, event: Event, header: ObjectHeader) -> Record:
+    def _type(self, event: Event) -> Record:
         """The `type` record of a user-defined type.
 
         `kind` is `enum`, `compound`, `vlen` or `opaque` (else `atomic`). `members` are the names and values of an
         enumeration, or the name, dtype, shape and offset of each field of a compound.
         """
         try:
-            datatype, _ = self._file.datatype(header)
+            datatype, _ = self._file.datatype(event.header)
         except UnsupportedSource as exc:
-            told = from_library(self._file, self.options, exc, event.path, header.address, parts=True)[0]
+            told = from_library(self._file, self.options, exc, event.path, event.address, parts=True)[0]
             if told["type"] != "datatype":
                 raise
             parts: Record = told["parts"]
@@ -215,6 +240,10 @@ class NetCDF4StreamReader(StreamReader):
             faults = [each for each in told if each["type"] == "error"]
         yield record | attributes
         yield from faults
+
+
+def _path(event: Event) -> str:
+    return event.path[: -len(event.name)] + event.name.removeprefix(_RENAMED)
 
 
 def _member(name: str, offset: int, datatype: Datatype) -> Record:

@@ -1,46 +1,67 @@
 """The groups of a netCDF-4 file in the order of netCDF: what is in a group, then the groups within it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 from memx.errors import CorruptFile, MemxError, OverLimit
 from memx.formats.base import ReadOptions, fault
 
 # netCDF-4 is HDF5 by definition: the one import between formats
+from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.direct import DEPTH_MOST
 from memx.formats.hdf5.groups import HARD, SOFT, Link
 from memx.formats.hdf5.headers import ObjectHeader
-from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, broken, link_record
+from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
 from memx.formats.hdf5.unknown import links_from_library
 from memx.records import Record, text
 
+_STEPS: dict[Kind, Literal["enter", "dataset", "type"]] = {"group": "enter", "dataset": "dataset", "datatype": "type"}
 _STEPS_MOST = 64
 """A soft link's path of more steps than this is not followed."""
 
 
-@dataclass(slots=True)
 class Event:
     """A step of the walk: a group is entered or left, a dataset or a type found, or a `record` to pass on."""
 
-    kind: Literal["enter", "leave", "dataset", "type", "record"]
-    path: str
-    name: str = ""
-    header: ObjectHeader | None = None
-    record: Record = field(default_factory=dict)
+    __slots__ = ("address", "found", "kind", "name", "path", "record", "told_by")
+
+    def __init__(
+        self,
+        kind: Literal["enter", "leave", "dataset", "type", "record"],
+        path: str,
+        name: str = "",
+        header: ObjectHeader | None = None,
+        found: Found | None = None,
+        record: Record | None = None,
+    ) -> None:
+        self.kind = kind
+        self.path = path
+        self.name = name
+        self.told_by = header
+        self.found = found
+        """What of a dataset differs from one that was met before, where nothing else does."""
+        self.record: Record = record or {}
+        self.address = -1 if header is None else header.address
+        """The address of the object's header."""
+        if found is not None:
+            self.told_by, self.address = found.kind.header, found.address
 
     @property
-    def address(self) -> int:
-        """The address of the object's header."""
-        assert self.header is not None
-        return self.header.address
+    def header(self) -> ObjectHeader:
+        """The object's header; of a dataset that is like one before, the header of that one."""
+        assert self.told_by is not None
+        return self.told_by
 
 
-@dataclass(slots=True)
 class _Level:
-    header: ObjectHeader
-    path: str
-    children: Iterator[Event] | None = None
+    __slots__ = ("begins", "children", "header", "path")
+
+    def __init__(self, header: ObjectHeader, path: str) -> None:
+        self.header = header
+        self.path = path
+        self.begins = path.rstrip("/") + "/"
+        """How the paths of its members begin."""
+        self.children: Iterator[Event] | None = None
 
 
 class Tree:
@@ -49,9 +70,10 @@ class Tree:
     Groups that memx's reader cannot list are listed by the library, each time they are met, and counted once.
     """
 
-    def __init__(self, file: HDF5File, options: ReadOptions) -> None:
+    def __init__(self, file: HDF5File, options: ReadOptions, alike: Alike) -> None:
         self._file = file
         self._options = options
+        self._alike = alike
         self._objects_most = file.space.end // OBJECT_LEAST
 
     def walk(self, *, again: bool = False) -> Iterator[Event]:
@@ -87,7 +109,6 @@ class Tree:
                 yield _refusal(child.path, OverLimit.code, f"lies more than {DEPTH_MOST} groups deep")
             else:
                 above.add(child.address)
-                assert child.header is not None
                 levels.append(_Level(child.header, child.path))
 
     def _members(self, level: _Level, *, counted: bool) -> Iterator[Event]:
@@ -104,20 +125,23 @@ class Tree:
 
     def _member(self, level: _Level, link: Link) -> Event:
         name = text(link.name)
-        path = f"{level.path.rstrip('/')}/{name}"
+        path = level.begins + name
         if link.kind == HARD and (link.name in (b"", b".") or b"/" in link.name):
             return _refusal(path, CorruptFile.code, "has a name that no link can have")
         try:
             address = link.address if link.kind == HARD else self._followed(level.header, link)
             if address is None:
                 return Event("record", path, record=link_record(link, path))
+            found = self._alike.find(address)
+            if found is not None:
+                return Event("dataset", path, name, found=found)
             header = self._file.header(address)
             kind = self._file.kind(header)
         except (MemxError, *FAULTS) as exc:
             return Event("record", path, record=broken(f"the object {path}", exc))
-        if kind == "group":
-            return Event("enter", path, name, header)
-        return Event("dataset" if kind == "dataset" else "type", path, name, header)
+        if kind == "dataset":
+            self._alike.learn(header)
+        return Event(_STEPS[kind], path, name, header)
 
     def _followed(self, group: ObjectHeader, link: Link) -> int | None:
         """The address of the object behind a soft link, by hard links alone; None where it leads nowhere."""
