@@ -20,9 +20,11 @@ from memx.engine.options import StreamOptions
 from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.base import ReadOptions
+from memx.formats.hdf5.cacheimage import ImagedSpace
 from memx.formats.hdf5.checksums import lookup3
 from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
+from memx.formats.hdf5.space import AddressSpace
 from memx.records import MAX_LINE, Record, encode
 from memx.sources import open_source
 from tests.contract import assert_contract
@@ -303,6 +305,7 @@ from pathlib import Path
 from memx.errors import MemxError
 from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
+from memx.formats.hdf5.space import AddressSpace
 for path in sys.argv[1:]:
     print(path, flush=True)
     try:
@@ -505,14 +508,62 @@ def test_b_trees_of_every_depth(count: int, depth: int, tmp_path: Path) -> None:
     assert paths == ["/", "/many", *(f"/many/link {index:07d}" for index in range(count))]
 
 
-def test_an_image_of_a_cache_is_for_the_library(tmp_path: Path) -> None:
+def test_structures_in_an_image_of_a_cache(tmp_path: Path) -> None:
     path = samples.build_cache_image(tmp_path)
-    assert b"MDCI" in path.read_bytes()
+    raw = path.read_bytes()
+    records = directly(path, chunks=True)
+    assert raw.count(b"MDCI") == 1
+    assert (records[-1]["status"], "asked_library" in records[-1]["metrics"]) == ("complete", False)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    root = raw[512 + told["/"]["address"] :]
+    assert root[:4] != b"OHDR"  # it is nowhere but in the image
+    assert len(told["/plain"]["attributes"]) == 40
+    assert told["/many/link 39"]["target"] == "/a"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "code"),
+    [
+        ("signature", b"MDC!", "corrupt"),
+        ("count", b"\xff\xff\0\0", "corrupt"),
+        ("address", b"\xff" * 7 + b"\0", "corrupt"),
+        ("length", b"\0" * 8, "corrupt"),
+        ("length", b"\xff" * 8, "corrupt"),
+        ("parents", b"\xff\xff", "corrupt"),
+        ("version", b"\1", "h5py"),
+        ("count", b"\xff\xff\xff\xff", "h5py"),
+    ],
+)
+def test_an_image_that_cannot_be(place: str, value: bytes, code: str, tmp_path: Path) -> None:
+    path = samples.build_cache_image(tmp_path)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"MDCI")
+    at += {"signature": 0, "version": 4, "count": 14, "parents": 18 + 8, "address": 18 + 14, "length": 18 + 22}[place]
+    raw[at : at + len(value)] = value
+    path.write_bytes(raw)
     records = list(Stream(path).records())
     assert_contract(records, path)
-    assert (records[0]["reader"], records[-1]["status"]) == ("h5py", "complete")
-    assert list(by_path(records)) == ["/", "/a", "/group", "/group/b"]
-    assert disagreements(str(path), records) == []
+    assert records[-1]["status"] == "failed"
+    assert code in (records[0]["reader"], records[1]["code"])
+
+
+def test_what_lies_over_what() -> None:
+    class Counted:
+        size = 100
+
+        def read_at(self, at: int, length: int) -> bytes:
+            return bytes(range(at, min(at + length, 100)))
+
+    below = AddressSpace(Counted(), 0)
+    space = ImagedSpace(Counted(), below, [(40, 10, 80), (20, 10, 70), (30, 5, 95)])
+    whole = [*range(20), *range(70, 80), *range(95, 100), *range(35, 40), *range(80, 90), *range(50, 100)]
+    for begin in range(101):
+        for end in range(begin, 101):
+            assert list(space.read(begin, end - begin)) == whole[begin:end]
+    for begin, length in ((0, 101), (100, 1), (-1, 2), (3, -1)):
+        with pytest.raises(CorruptFile):
+            space.read(begin, length)
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])

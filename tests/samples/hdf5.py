@@ -328,16 +328,24 @@ def build_old_layouts(folder: Path) -> Path:
 
 
 def build_cache_image(folder: Path) -> Path:
-    """A file whose writer left its structures in an image of its cache, not where their addresses say."""
+    """Every construct in a file whose writer left its structures in an image of its cache, not where they belong."""
     library, path = _library(), folder / "cache_image.h5"
     library.H5Pset_mdc_image_config.argtypes = [ctypes.c_int64, ctypes.c_void_p]
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
     # H5AC_cache_image_config_t: its version, whether an image is made, with the cache's size, how long entries stay
     assert library.H5Pset_mdc_image_config(access.id, struct.pack("=i??2xi", 1, True, False, -1)) >= 0
-    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, None, access)) as file:
-        file["a"], file["group/b"] = np.arange(5), 1
+    how = h5p.create(h5p.FILE_CREATE)
+    how.set_userblock(512)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how, access)) as file:
+        file["plain"], file["group/b"] = np.arange(5), 1
         file.attrs["x"] = 5
+        datasets(file.create_group("datasets"))
+        attributes(file.create_group("attributes"), file["datasets"])
+        types(file)
+        links(file)
+        for index in range(40):  # in a heap and a B-tree of their own
+            file[f"many/link {index:02d}"], file["plain"].attrs[f"attribute {index}"] = h5py.SoftLink("/a"), index
     return path
 
 
