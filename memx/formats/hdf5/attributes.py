@@ -15,6 +15,7 @@ from memx.formats.hdf5.headers import Message, ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
 from memx.formats.hdf5.shared import SHARED, Shared
+from memx.formats.hdf5.space import unknown_version
 from memx.formats.hdf5.values import TooLong, Values
 from memx.records import Record, encode_value, text
 
@@ -214,7 +215,7 @@ class AttributeReader:
         """What stands before the value of an attribute message; the same bytes are parsed once."""
         version = body[0]
         if not 1 <= version <= 3:
-            raise CorruptFile(f"it is of version {version}, which is not known")
+            raise unknown_version("an attribute message", version)
         name_size, type_size, space_size = _SIZES(body, 2)
         if version == 1:
             end = 8 + (name_size + 7 & ~7) + (type_size + 7 & ~7) + (space_size + 7 & ~7)
@@ -266,7 +267,8 @@ class AttributeReader:
         info = header.first.get(ATTRIBUTE_INFO)
         if info is None:
             return False
-        return not info[1].startswith(self._nowhere, 4 if info[1][1] & 1 else 2)
+        body = info[1]
+        return body[0] != 0 or not body.startswith(self._nowhere, 4 if body[1] & 1 else 2)
 
     def _bodies(self, header: ObjectHeader) -> Iterator[_Entry]:
         """Each attribute message."""
@@ -280,6 +282,8 @@ class AttributeReader:
     def _dense(self, body: bytes) -> Iterator[_Entry]:
         """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
         space = self._values.space
+        if body[0]:
+            raise unknown_version("an attribute info message", body[0])
         at = 4 if body[1] & 1 else 2
         heap_address, tree = space.address(body, at), space.address(body, at + space.offset_size)
         if heap_address == space.undefined or tree == space.undefined:

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from memx.errors import CorruptFile, UnsupportedSource
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 from memx.sources import Source
 
 CACHE_IMAGE = 0x18
@@ -64,7 +64,7 @@ def overlaid(source: Source, space: AddressSpace, body: bytes) -> AddressSpace:
     address = space.address(body, 1)
     where = space.base + address
     if body[0]:
-        raise UnsupportedSource(f"a metadata cache image message of version {body[0]} is not known", offset=where)
+        raise unknown_version("a metadata cache image message", body[0], where)
     if address == space.undefined:
         return space
     end = address + space.length(body, 1 + space.offset_size)
@@ -72,7 +72,7 @@ def overlaid(source: Source, space: AddressSpace, body: bytes) -> AddressSpace:
     if head[:4] != _SIGNATURE or end > space.end:
         raise CorruptFile("there is no metadata cache image where one is said to be", offset=where)
     if head[4]:
-        raise UnsupportedSource(f"a metadata cache image of version {head[4]} is not known", offset=where)
+        raise unknown_version("a metadata cache image", head[4], where)
     count = int.from_bytes(head[-4:], "little")
     if count > _ENTRIES_MOST:
         raise UnsupportedSource(f"a metadata cache image of {count} entries is not known", offset=where)

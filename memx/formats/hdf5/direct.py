@@ -69,8 +69,7 @@ class HDF5StreamReader(StreamReader):
     def _walk(self) -> Iterator[Record]:
         root = self._file.root
         self._seen[root] = "/"
-        if not self._file.superblock.sound:
-            yield fault(CorruptFile.code, "the superblock contradicts its checksum", self._file.space.base)
+        yield from self._file.faults
         yield from self._top(root)
         while self._levels:
             try:

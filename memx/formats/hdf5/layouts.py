@@ -17,7 +17,7 @@ from memx.formats.hdf5.chunks import (
 )
 from memx.formats.hdf5.heaps import GlobalHeap
 from memx.formats.hdf5.messages import Dataspace
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 from memx.records import text
 
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
@@ -145,7 +145,7 @@ def virtual_sources(space: AddressSpace, heap: GlobalHeap, layout: Layout) -> di
     body = space.read(place, min(size, 1 << 20))
     version, count = body[0], space.length(body, 1)
     if version > 1:
-        raise UnsupportedSource(f"a virtual data set of version {version} is not known")
+        raise unknown_version("a virtual data set", version)
     at = 1 + space.length_size
     sources: list[dict[str, Any]] = []
     while len(sources) < min(count, _SOURCES_MOST) and at < len(body):

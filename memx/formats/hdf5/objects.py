@@ -64,8 +64,17 @@ class HDF5File:
         self.superblock = block = read_superblock(source)
         extension = None if block.extension is None else read_header(block.space, block.extension)
         _refuse_parts(block, extension)
+        self.space = block.space
+        self.faults: list[Record] = []
+        """An `error` for what is broken of the file as a whole: what is left is read."""
+        if not block.sound:
+            self.faults.append(fault(CorruptFile.code, "the superblock contradicts its checksum", self.space.base))
         image = None if extension is None else extension.first.get(CACHE_IMAGE)
-        self.space = block.space if image is None else overlaid(source, block.space, image[1])
+        if image is not None:
+            try:
+                self.space = overlaid(source, block.space, image[1])
+            except CorruptFile as exc:
+                self.faults.append(broken("the metadata cache image", exc))
         self.root = block.root
         self.values = Values(self.space)
         self.shared = Shared(self.space, block.extension)

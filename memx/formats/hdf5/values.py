@@ -4,7 +4,7 @@ import struct
 from math import prod
 from typing import Any
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.datatypes import Datatype, Decode, Parser, elements
 from memx.formats.hdf5.heaps import GlobalHeap
 from memx.formats.hdf5.messages import Dataspace, parse_dataspace
@@ -126,6 +126,8 @@ def _selection(body: bytes) -> dict[str, Any]:
         kind, version = struct.unpack_from("<II", body, 0)
         if kind not in (1, 2):
             return {}
+        if not 1 <= version <= kind + 1:
+            raise UnsupportedSource(f"a selection of type {kind}, version {version} is not known")
         first, last, points = _points(body, version) if kind == 1 else _hyperslab(body, version)
     except (struct.error, ValueError, IndexError):
         return {}

@@ -100,6 +100,7 @@ class NetCDF4StreamReader(StreamReader):
         return in_blocks(self.records())
 
     def _walk(self) -> Iterator[Record]:
+        yield from self._file.faults
         tree = Tree(self._file, self.options)
         for event in tree.walk():
             if event.kind == "enter":
