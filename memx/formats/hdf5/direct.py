@@ -6,12 +6,12 @@ from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
-from memx.formats.base import BelongsTo, StreamReader, fault
+from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked_for_attributes, links_from_library, settled
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -45,7 +45,7 @@ class HDF5StreamReader(StreamReader):
 
     def open(self) -> dict[str, Any]:
         self._file = file = open_file(self)
-        if self.options.format is None and looks_like_netcdf(file, self.source.path):
+        if self.options.format is None and looks_like_netcdf(file, self.source.path, self.options):
             raise BelongsTo("netcdf4")
         self._attributes = AttributeReader(file.values, file.shared, self.options.max_value_bytes)
         self._seen: dict[int, str] = {}  # the paths of objects with more than one hard link, by address
@@ -244,7 +244,7 @@ def raise_if_short(file: HDF5File) -> None:
         raise TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
-def looks_like_netcdf(file: HDF5File, path: str) -> bool:
+def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:
     """Whether an HDF5 file is netCDF-4: by netCDF's own marks, or by its name where it ends as netCDF's do.
 
     The marks are attributes of the root group, `_NCProperties` and `_nc3_strict`, or, in files older than
@@ -264,6 +264,9 @@ def looks_like_netcdf(file: HDF5File, path: str) -> bool:
                 header = file.header(link.address)
                 if file.kind(header) == "dataset" and b"_Netcdf4Dimid" in attributes.names(header):
                     return True
+    except UnsupportedSource as exc:  # it is counted in the walk
+        told = asked(options, exc.message, {"path": "/", "address": file.root}, counted=True)
+        return bool(told) and any(name.decode() in told[0]["attributes"] for name in _NETCDF_MARKS)
     except (MemxError, *FAULTS):
         pass  # the walk will say what is wrong
     return False

@@ -176,7 +176,9 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
             links.append(place)
         elif kind and all(kind != other[0] for other in others):
             if flags & _TO_BE_KNOWN and kind > _TYPE_MOST:
-                raise UnsupportedSource(f"a message that says so, of type {kind}, is not known", offset=where + at)
+                raise UnsupportedSource(
+                    f"a message of type {kind} that has to be known is not known", offset=where + at
+                )
             others.append((kind, *place))
         heads.append(block[at:body_at])
         at = body_at + length

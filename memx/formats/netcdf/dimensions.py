@@ -15,8 +15,9 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
 from memx.formats.hdf5.objects import FAULTS, HDF5File
-from memx.formats.hdf5.unknown import asked
+from memx.formats.hdf5.unknown import asked, from_library
 from memx.formats.netcdf.tree import Event
+from memx.records import Record
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """How the NAME of a scale begins that is a dimension alone."""
@@ -150,7 +151,9 @@ class Dimensions:
 
     def marks(self, event: Event) -> Marks:
         """What netCDF hides in a dataset. Raises FormatError, or UnsupportedSource where the library is no help."""
-        assert event.header is not None
+        if event.header is None:
+            assert event.answer is not None
+            return marks_of(event.answer.records[0]["attributes"])
         found = self._marks.get(event.header.address)
         if found is None:
             found = marks_of(self._hidden(event, event.header))
@@ -170,10 +173,19 @@ class Dimensions:
             attributes: dict[str, Any] = told[0]["attributes"]
             return attributes
 
+    def _dataspace(self, event: Event) -> Dataspace:
+        """The dataspace of a dataset, as the library tells of it where memx does not know its message or its header."""
+        if event.header is None:
+            assert event.answer is not None
+            return _told_space(event.answer.records[0])
+        try:
+            return self._file.dataspace(event.header)
+        except UnsupportedSource as exc:  # it is counted when the dataset is described
+            return _told_space(from_library(self._file, self._options, exc, event.path, event.address, counted=True)[0])
+
     def shape(self, event: Event, marks: Marks) -> Shape:
         """The dimensions of a dataset and their lengths; worked out once for all that are alike. Raises FormatError."""
-        assert event.header is not None
-        space = self._file.dataspace(event.header)
+        space = self._dataspace(event)
         if marks.is_scale:
             return self._shape(event, marks, extents_of(space))
         key = marks, _group(event), space
@@ -213,8 +225,7 @@ class Dimensions:
         return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
 
     def _learn_dataset(self, group: str, event: Event) -> None:
-        assert event.header is not None
-        extents = extents_of(self._file.dataspace(event.header))
+        extents = extents_of(self._dataspace(event))
         if not extents:
             return
         marks, rank = self.marks(event), len(extents)
@@ -258,6 +269,12 @@ class Dimensions:
 
 def _group(event: Event) -> str:
     return event.path[: -len(event.name) - 1] or "/"
+
+
+def _told_space(record: Record) -> Dataspace:
+    """The dataspace of the dataset of which the library says `record`."""
+    shape, longest = record["shape"], record["maxshape"]
+    return Dataspace(None, None) if shape is None else Dataspace(tuple(shape), tuple(longest))
 
 
 def extents_of(space: Dataspace) -> tuple[Extent, ...]:

@@ -45,6 +45,11 @@ def describe(datatype: Any, depth: int = 0) -> dict[str, Any] | None:
         return None
 
 
+def is_user_defined(datatype: Any) -> bool:
+    """Whether an open datatype is of a class that netCDF has user-defined types of."""
+    return datatype.get_class() in _KINDS
+
+
 def parts(datatype: Any) -> dict[str, Any]:
     """What a user-defined type is made of: its `kind`, `dtype` and `size`, its `base` and its `members`.
 
