@@ -49,12 +49,17 @@ def from_library(
 def asked_for_attributes(
     options: ReadOptions, faults: list[Record], path: str, address: int, **more: bool
 ) -> list[Record]:
-    """The library's records of an object of whose attributes memx has `faults`; none where none is of the unknown."""
+    """The library's records of an object of whose attributes memx has `faults`.
+
+    None where none of those is of the unknown, or where the library can read no more of the attributes.
+    """
     unknown = next((found["message"] for found in faults if found["code"] == UnsupportedSource.code), None)
     if unknown is None:
         return []
     question = {"path": path, "address": address, **more}
-    return asked(options, unknown.rpartition("cannot be read: ")[2], question)
+    told = asked(options, unknown.rpartition("cannot be read: ")[2], question)
+    left = sum(record["type"] == "error" for record in told)
+    return told if left < len(faults) else []
 
 
 def links_from_library(

@@ -191,7 +191,7 @@ class NetCDF4StreamReader(StreamReader):
         unknown = event.answer.unknown
         question = {"path": event.path, "address": event.address, "chunks": True}
         told = asked(self.options, unknown.message, question, counted=True)
-        for record in told or [broken(f"the index of the chunks of {path}", unknown)]:
+        for record in told[1:] if told else [broken(f"the index of the chunks of {path}", unknown)]:
             yield record | {"path": path} if record["type"] == "chunk" else record
 
     def _user_type(self, event: Event) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class HDF5StreamReader(StreamReader):
         """The record of the object at `path`, if its header lies at `address`, and errors of its attributes.
 
         Of a group, where the number of one of its `members` is asked for: those from that one on; of a data set, where
-        its `chunks` are: those. Attributes come in the order of their creation where `by_creation` is asked for, what a
+        its `chunks` are: those, behind a record of the type `chunks`. Attributes come in the order of their creation where `by_creation` is asked for, what a
         datatype is made of where its `parts` are: of a data set then the address of a user-defined type that it has.
         """
         path: str = question["path"]
@@ -121,7 +121,7 @@ class HDF5StreamReader(StreamReader):
         if "members" in question:
             return _page(thing, question["members"]) if isinstance(thing, h5g.GroupID) else []
         if "chunks" in question:
-            return list(chunk_records(thing, path)) if isinstance(thing, h5d.DatasetID) else []
+            return [{"type": "chunks"}, *chunk_records(thing, path)] if isinstance(thing, h5d.DatasetID) else []
         self._attributes.index = h5.INDEX_CRT_ORDER if question.get("by_creation") else h5.INDEX_NAME
         if isinstance(thing, h5g.GroupID):
             told = self._with_attributes({"type": "group", "path": path}, thing, lambda _group: {}, address)
