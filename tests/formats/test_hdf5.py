@@ -595,6 +595,50 @@ def test_shared_messages(listed: int, tmp_path: Path) -> None:
     assert len(told["/d29"]["attributes"]) == 14
 
 
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_compounds_of_every_version(version: int, read: Read, tmp_path: Path) -> None:
+    path = samples.build_compound(tmp_path, version)
+    message = bytes((version << 4 | 6, 2)) + b"\0\0\x20\0\0\0grid\0"
+    assert path.read_bytes().count(message) == 3
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {told["/data"]["dtype"], told["/type"]["dtype"]} == {"[('grid', '<i4', (2, 3)), ('y', '<f8')]"}
+    assert told["/"]["attributes"]["compound"] == [
+        {"grid": [[1, -2, 3], [4, 5, -6]], "y": 1.25},
+        {"grid": [[7, 8, 9], [10, 11, 12]], "y": 2.5},
+    ]
+
+
+def test_references_of_1_12(tmp_path: Path) -> None:
+    path = samples.build_references(tmp_path)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    data, file = told["/d"]["address"], str(tmp_path / "elsewhere.h5")
+    with h5py.File(file) as other:
+        there = h5py.h5o.get_info(other["d"].id).addr
+    for name, place in (("here", {"address": data}), ("there", {"address": there, "file": file})):
+        assert told["/"]["attributes"][name] == [
+            {"reference": "object"} | place,
+            {"reference": "region", "points": 6, "bounds": [[1, 1], [2, 3]]} | place,
+            {"reference": "region", "points": 2, "bounds": [[1, 0], [3, 2]]} | place,
+            {"reference": "attribute", "attribute": "units"} | place,
+            None,
+        ]
+    assert (told["/of them"]["dtype"], told["/of them"]["datatype"]) == ("|V64", {"class": "reference", "kind": "any"})
+    assert by_path(through_library(path))["/of them"] == told["/of them"]
+    message = rb"\x47\x12\0\0\x12\0\0\0\x02\x01\x01\x01.{16}(?=\x02\0\x08)"  # type and space, before the first
+    (place,) = (match.end() for match in re.finditer(message, path.read_bytes(), re.DOTALL))
+    for at, value in ((0, 9), (18 + 2, 0xFF), (18 + 6, 1), (18 + 14, 77)):  # of the first, its type; then of another
+        raw = bytearray(path.read_bytes())
+        raw[place + at] = value
+        (tmp_path / "broken.h5").write_bytes(raw)
+        broken = directly(tmp_path / "broken.h5")
+        assert [record["code"] for record in broken if record["type"] == "error"] in (["corrupt"], ["unsupported"])
+        assert by_path(broken)["/"]["attributes"].keys() == {"there"}
+
+
 def test_floats_in_vax_order(tmp_path: Path) -> None:
     path = samples.build_vax(tmp_path, 3)
     records = directly(path)

@@ -304,6 +304,80 @@ def build_numbers(folder: Path, libver: str) -> Path:
     return path
 
 
+def build_references(folder: Path) -> Path:
+    """References of HDF5 1.12, in the file and to another: objects, regions, attributes, and none.
+
+    h5py has no way to make them, so libhdf5 itself is asked.
+    """
+    library, path, other = _library(), folder / "references.h5", folder / "elsewhere.h5"
+    kind = ctypes.c_int64.in_dll(library, "H5T_STD_REF_g").value
+    number, name, place = ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
+    library.H5Rcreate_object.argtypes = [number, name, number, place]
+    library.H5Rcreate_region.argtypes = [number, name, number, number, place]
+    library.H5Rcreate_attr.argtypes = [number, name, name, number, place]
+    library.H5Acreate2.argtypes, library.H5Acreate2.restype = [number, name, *[number] * 4], number
+    library.H5Dcreate2.argtypes, library.H5Dcreate2.restype = [number, name, *[number] * 5], number
+    library.H5Awrite.argtypes = library.H5Dwrite.argtypes = [number, number, place]
+    with h5py.File(path, "w", libver="latest") as file, h5py.File(other, "w") as elsewhere:
+        for each in (file, elsewhere):
+            each["d"] = np.arange(20).reshape(4, 5)
+            each["d"].attrs["units"] = "K"
+        for name_, to in (("here", file), ("there", elsewhere)):
+            references = (ctypes.c_char * 64 * 5)()
+            slab, points = to["d"].id.get_space(), to["d"].id.get_space()
+            slab.select_hyperslab((1, 1), (2, 3))
+            points.select_elements(np.array([[1, 2], [3, 0]]))
+            assert library.H5Rcreate_object(to.id.id, b"/d", 0, references[0]) >= 0
+            assert library.H5Rcreate_region(to.id.id, b"/d", slab.id, 0, references[1]) >= 0
+            assert library.H5Rcreate_region(to.id.id, b"/d", points.id, 0, references[2]) >= 0
+            assert library.H5Rcreate_attr(to.id.id, b"/d", b"units", 0, references[3]) >= 0
+            space = h5s.create_simple((5,))
+            attribute = library.H5Acreate2(file.id.id, name_.encode(), kind, space.id, 0, 0)
+            assert library.H5Awrite(attribute, kind, references) >= 0
+            h5a.AttrID(attribute)
+        single = h5s.create(h5s.SCALAR)
+        assert h5d.DatasetID(library.H5Dcreate2(file.id.id, b"of them", kind, single.id, 0, 0, 0))
+    return path
+
+
+def build_compound(folder: Path, version: int) -> Path:
+    """A data set, a committed type and an attribute of a compound with an array in it, of a version of its message.
+
+    libhdf5 makes none of version 1 with an array, whose extents stand beside the member: it makes a gap of that.
+    """
+    path = folder / f"compound_{version}.h5"
+    value = np.array([([[1, -2, 3], [4, 5, -6]], 1.25), ([[7, 8, 9], [10, 11, 12]], 2.5)], COMPOUND)
+    kind = COMPOUND
+    if version == 1:
+        kind = np.dtype({"names": ["grid", "y"], "formats": ["<i4", "<f8"], "offsets": [0, 24], "itemsize": 32})
+    bounds = {1: "earliest", 2: "earliest", 3: "v108", 4: "v112", 5: "v200"}
+    with h5py.File(path, "w", libver=(bounds[version], "latest")) as file:
+        written = value if version > 1 else np.zeros(2, kind)
+        written["y"] = value["y"]
+        file["data"], file["type"] = written, kind
+        file.attrs["compound"] = written
+    raw = bytearray(path.read_bytes())
+    if version == 1:
+        for at in _found(raw, b"grid\0\0\0\0"):
+            raw[at + 12], raw[at + 24 : at + 32] = 2, struct.pack("<II", 2, 3)
+        for element in value:
+            for at in _found(raw, element["y"].tobytes()):
+                raw[at - 24 : at] = element["grid"].tobytes()
+    path.write_bytes(raw)
+    return path
+
+
+COMPOUND = np.dtype([("grid", "<i4", (2, 3)), ("y", "<f8")])
+
+
+def _found(raw: bytearray, mark: bytes) -> list[int]:
+    places, at = [], raw.find(mark)
+    while at >= 0:
+        places.append(at)
+        at = raw.find(mark, at + 1)
+    return places
+
+
 def build_old_layouts(folder: Path) -> Path:
     """Layout messages of versions 1 and 2, and a link that is the user's own: no library writes them any more."""
     path = folder / "old_layouts.h5"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
-from memx.formats.hdf5.datatypes import Datatype, elements, nested
+from memx.formats.hdf5.datatypes import REFERENCE, Datatype, elements, nested
 from memx.formats.hdf5.headers import Message, ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
@@ -201,6 +201,8 @@ class AttributeReader:
                 return datatype.decode(data, at)
         count = math.prod(shape) if shape else 1
         length = count * datatype.size
+        if datatype.decode is None and datatype.kind == REFERENCE and datatype.base is not None:
+            datatype = datatype.base  # the library lacks the type, but each element can be told of
         if datatype.decode is None or length > self._most:
             return _not_read(datatype, shape, length, where)
         if at + length > len(data):

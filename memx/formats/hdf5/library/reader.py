@@ -107,8 +107,9 @@ class HDF5StreamReader(StreamReader):
         """The record of the object at `path`, if its header lies at `address`, and errors of its attributes.
 
         Of a group, where the number of one of its `members` is asked for: those from that one on; of a data set, where
-        its `chunks` are: those, behind a record of the type `chunks`. Attributes come in the order of their creation where `by_creation` is asked for, what a
-        datatype is made of where its `parts` are: of a data set then the address of a user-defined type that it has.
+        its `chunks` are: those, behind a record of the type `chunks`. Attributes come in the order of their creation
+        where `by_creation` is asked for, what a datatype is made of where its `parts` are: of a data set then the
+        address of a user-defined type that it has.
         """
         path: str = question["path"]
         try:
