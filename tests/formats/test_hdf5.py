@@ -639,6 +639,105 @@ def test_references_of_1_12(tmp_path: Path) -> None:
         assert by_path(broken)["/"]["attributes"].keys() == {"there"}
 
 
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_mappings_of_virtual_data_sets(libver: str, tmp_path: Path) -> None:
+    path = samples.build_virtual(tmp_path, libver)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    assert "asked_library" not in records[-1]["metrics"]
+    told, theirs = by_path(records), by_path(through_library(path))
+    assert len(told) == 7
+    assert {name: record.get("virtual") for name, record in told.items()} == {
+        name: record.get("virtual") for name, record in theirs.items()
+    }
+    assert told["/shared"]["virtual"][-1] == {"file": ".", "dataset": "a name as long 1"}
+    assert (b"a long name 0.h5\0a name as long 1\0" in path.read_bytes()) == (libver != "latest")
+
+
+def test_a_mapping_that_shares_with_none(tmp_path: Path) -> None:
+    path = samples.build_virtual(tmp_path, "latest")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"\1\0\0\0\0\0\0\0\0a name as long 1\0")  # the second one has its file from the first
+    for place, value, code in ((1, 1, "corrupt"), (0, 8, "unsupported")):
+        changed = raw.copy()
+        changed[at + place] = value
+        path.write_bytes(changed)
+        (error,) = (record for record in directly(path) if record["type"] == "error")
+        assert (error["code"], "/shared" in error["message"]) == (code, True)
+
+
+def test_chunks_at_the_edges_that_are_not_filtered(tmp_path: Path) -> None:
+    path = samples.build_whole_edges(tmp_path)
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    sizes = {
+        r["path"]: [c["size"] for c in records if c["type"] == "chunk" and c["path"] == r["path"]]
+        for r in records[1:-1]
+    }
+    assert (sizes["/single"], sizes["/fixed"][-1], sizes["/fixed"][0] < 40) == ([40], 40, True)
+
+
+def test_chunks_of_more_than_4_gib(tmp_path: Path) -> None:
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("plain", (1 << 34,), "u1", chunks=(1 << 33,))
+        file.create_dataset("filtered", (1 << 34,), "u1", chunks=(1 << 33,), compression="gzip")
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    assert by_path(records)["/filtered"]["chunks"] == [1 << 33]
+
+
+def test_strings_of_every_padding_and_character_set(read: Read, tmp_path: Path) -> None:
+    path = samples.build_strings(tmp_path)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {tuple(told[f"/{n} 0 fixed"]["datatype"].values()) for n in range(3)} == {
+        ("string", "ascii", padding, 6) for padding in ("null-terminated", "null-padded", "space-padded")
+    }
+    assert told["/0 1 variable"]["datatype"]["charset"] == "utf-8"
+    assert told["/"]["attributes"] == {
+        f"{padding} {charset} fixed": value
+        for padding, value in enumerate(
+            (["ab    ", "a", "éxyz"], ["ab    ", "a\0b  ", "éxyz"], ["ab", "a\0b  ", "éxyz"])
+        )
+        for charset in range(2)
+    }
+
+
+def test_floats_of_hdf5_2(tmp_path: Path) -> None:
+    path = samples.build_new_floats(tmp_path)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert [told[f"/{name}"]["dtype"] for name in ("BFLOAT16LE", "BFLOAT16BE", "F8E4M3")] == ["<f4", ">f4", "<f2"]
+    assert told["/"]["attributes"]["F8E4M3"][:4] == [0.0, 0.203125, 5.0, 120.0]
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_headers_that_go_on_elsewhere(libver: str, tmp_path: Path) -> None:
+    path = samples.build_continued(tmp_path, libver)
+    raw = path.read_bytes()
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    if libver == "latest":
+        assert raw.count(b"OCHK") >= 2
+    else:
+        for name in "ab":
+            header = raw[told[f"/{name}"]["address"] :]
+            size = int.from_bytes(header[8:12], "little")
+            assert re.search(rb"\x10\0\x10\0.\0\0\0", header[16 : 16 + size], re.DOTALL)  # a continuation message
+    assert len(told["/a"]["attributes"]) == len(told["/b"]["attributes"]) == 8
+
+
+def test_fill_values_of_old(read: Read, tmp_path: Path) -> None:
+    path = samples.build_old_fill_values(tmp_path)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    assert [by_path(records)[f"/{name}"]["fillvalue"] for name in ("old", "one")] == [77, 77]
+
+
 def test_floats_in_vax_order(tmp_path: Path) -> None:
     path = samples.build_vax(tmp_path, 3)
     records = directly(path)

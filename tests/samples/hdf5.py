@@ -378,6 +378,137 @@ def _found(raw: bytearray, mark: bytes) -> list[int]:
     return places
 
 
+def build_virtual(folder: Path, libver: str) -> Path:
+    """Virtual data sets whose mappings are selections of every kind; the latest libhdf5 shares names between them."""
+    path = folder / f"virtual_{libver}.h5"
+    large = 1 << 33
+    mappings = {
+        "all": [("a.h5", "d", _selected(4), _selected(4))],
+        "parts": [
+            ("a.h5", "d", _selected(8, (0, 4)), _selected(4)),
+            ("b.h5", "e/f", _selected(8, (4, 4)), _selected(4)),
+        ],
+        "irregular": [("a.h5", "d", _selected(9, (0, 2), (5, 3)), _selected(5))],
+        "large": [
+            ("a.h5", "d", _selected(large, (0, large // 2)), _selected(large // 2)),
+            ("a.h5", "e", _selected(large, (large // 2, 5), (large // 2 + 9, 3)), _selected(8)),
+        ],
+        "shared": [
+            (
+                f"a long name {n // 2}.h5" if n < 6 else ".",
+                f"a name as long {n % 2}",
+                _selected(16, (2 * n, 2)),
+                _selected(2),
+            )
+            for n in range(8)
+        ],
+    }
+    with h5py.File(path, "w", libver=libver) as file:
+        for name, parts in mappings.items():
+            how = h5p.create(h5p.DATASET_CREATE)
+            for source, dataset, to, of in parts:
+                how.set_virtual(to, source.encode(), dataset.encode(), of)
+            h5d.create(file.id, name.encode(), h5t.STD_I32LE, h5s.create_simple(parts[0][2].shape), how)
+        strided = h5s.create_simple((20,))
+        strided.select_hyperslab((0,), (4,), (5,), (2,))
+        how = h5p.create(h5p.DATASET_CREATE)
+        how.set_virtual(strided, b"a.h5", b"d", _selected(8))
+        h5d.create(file.id, b"strided", h5t.STD_I32LE, h5s.create_simple((20,)), how)
+    return path
+
+
+def _selected(size: int, *slabs: tuple[int, int]) -> Any:
+    """A dataspace of one dimension, of which some slabs are selected; without any, all of it."""
+    space = h5s.create_simple((size,))
+    for number, (begin, count) in enumerate(slabs):
+        space.select_hyperslab((begin,), (count,), op=h5s.SELECT_OR if number else h5s.SELECT_SET)
+    return space
+
+
+def build_whole_edges(folder: Path) -> Path:
+    """Filtered chunks of which those at the edges are left as they are (layout version 4, flag 0)."""
+    library, path = _library(), folder / "edges.h5"
+    library.H5Pset_chunk_opts.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    without = None
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int | None, ...]]] = {
+        "single": ((7,), (10,)),
+        "fixed": ((25,), (25,)),
+        "growing": ((25,), (without,)),
+        "growing both": ((25, 13), (without, without)),
+    }
+    with h5py.File(path, "w", libver="latest") as file:
+        for name, (shape, longest) in shapes.items():
+            how = h5p.create(h5p.DATASET_CREATE)
+            how.set_chunk((10,) * len(shape))
+            how.set_deflate(6)
+            assert library.H5Pset_chunk_opts(how.id, 2) >= 0  # H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS
+            space = h5s.create_simple(shape, tuple(h5s.UNLIMITED if most is None else most for most in longest))
+            h5py.Dataset(h5d.create(file.id, name.encode(), h5t.STD_I32LE, space, how))[...] = 1
+    return path
+
+
+def build_strings(folder: Path) -> Path:
+    """Strings of every padding and character set, of fixed and of variable length."""
+    path = folder / "strings.h5"
+    values = np.array([b"ab    ", b"a\0b  ", b"\xc3\xa9xyz\0"], "S6").view("V6")
+    with h5py.File(path, "w") as file:
+        for padding in (h5t.STR_NULLTERM, h5t.STR_NULLPAD, h5t.STR_SPACEPAD):
+            for charset in (h5t.CSET_ASCII, h5t.CSET_UTF8):
+                for length in (6, h5t.VARIABLE):
+                    kind, name = h5t.C_S1.copy(), f"{padding} {charset} {'fixed' if length == 6 else 'variable'}"
+                    kind.set_size(length)
+                    kind.set_strpad(padding)
+                    kind.set_cset(charset)
+                    h5d.create(file.id, name.encode(), kind, h5s.create_simple((3,)))
+                    if length == 6:
+                        h5a.create(file.id, name.encode(), kind, h5s.create_simple((3,))).write(values, mtype=kind)
+    return path
+
+
+def build_new_floats(folder: Path) -> Path:
+    """The floats of 16 and 8 bits that HDF5 2.0 has names for."""
+    library, path = _library(), folder / "new_floats.h5"
+    library.H5Tcopy.argtypes, library.H5Tcopy.restype = [ctypes.c_int64], ctypes.c_int64
+    with h5py.File(path, "w", libver="latest") as file:
+        for name in ("BFLOAT16LE", "BFLOAT16BE", "F8E4M3", "F8E5M2"):
+            kind = h5t.TypeFloatID(library.H5Tcopy(ctypes.c_int64.in_dll(library, f"H5T_FLOAT_{name}_g").value))
+            raw = (np.arange(16 * kind.get_size(), dtype="u1") * 37).view(f"V{kind.get_size()}")
+            h5a.create(file.id, name.encode(), kind, h5s.create_simple((16,))).write(raw, mtype=kind)
+            h5d.create(file.id, name.encode(), kind, h5s.create_simple((3,)))
+    return path
+
+
+def build_continued(folder: Path, libver: str) -> Path:
+    """Object headers that go on in further blocks."""
+    path = folder / f"continued_{libver}.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        for name in "ab":
+            file[name] = 1
+        for index in range(8):  # one after the other, so that no header can grow where it is
+            file["a"].attrs[f"attribute {index}"], file["b"].attrs[f"attribute {index}"] = np.arange(index + 20), index
+            file[f"between {index}"] = 1
+    return path
+
+
+def build_old_fill_values(folder: Path) -> Path:
+    """Fill values as files had them before there was the fill value message of today, and in that of version 1."""
+    path = folder / "old_fill.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in ("old", "one"):
+            file.create_dataset(name, (3,), "<i4", fillvalue=77)
+        addresses = [h5g.get_objinfo(file[name].id).objno[0] for name in ("old", "one")]
+    raw = bytearray(path.read_bytes())
+    for name, address in zip(("old", "one"), addresses, strict=True):
+        at = raw.index(b"\5\0\x10\0", address)  # a message of type 5 that has 16 bytes
+        if name == "old":
+            raw[at] = 0  # no message
+        else:
+            assert raw[at + 8] == 2
+            raw[at + 8] = 1
+    path.write_bytes(raw)
+    return path
+
+
 def build_old_layouts(folder: Path) -> Path:
     """Layout messages of versions 1 and 2, and a link that is the user's own: no library writes them any more."""
     path = folder / "old_layouts.h5"
