@@ -546,9 +546,25 @@ def test_an_image_that_cannot_be(place: str, value: bytes, code: str, tmp_path: 
     assert_contract(records, path)
     if code == "h5py":
         assert (records[0]["reader"], records[-1]["status"]) == ("h5py", "failed")  # it knows no other version either
-    else:
-        assert (records[0]["reader"], records[1]["code"], records[-1]["status"]) == ("direct", code, "truncated")
-        assert "the metadata cache image cannot be read" in records[1]["message"]
+    else:  # which has the root group
+        assert (records[0]["reader"], records[1]["code"], records[-1]["status"]) == ("direct", code, "failed")
+        assert "metadata cache image" in records[1]["message"]
+
+
+def test_what_is_left_without_an_image(tmp_path: Path) -> None:
+    path = samples.build_cache_image(tmp_path)
+    raw = bytearray(path.read_bytes())
+    with h5py.File(tmp_path / "other.h5", "w", libver="latest", userblock_size=512) as file:
+        file["d"] = h5py.SoftLink("/")
+    other = (tmp_path / "other.h5").read_bytes()[512 + 48 :][:120]
+    assert other[:4] == b"OHDR"
+    raw[512 + 48 : 512 + 48 + 120] = other  # an older root group where the image has a newer one
+    at = raw.index(b"MDCI")
+    raw[at] = 0
+    path.write_bytes(raw)
+    records = directly(path)
+    assert (records[-1]["status"], list(by_path(records))) == ("truncated", ["/", "/d"])
+    assert records[1]["message"].startswith("the metadata cache image cannot be read: ")
 
 
 def test_what_lies_over_what() -> None:

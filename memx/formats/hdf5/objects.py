@@ -62,23 +62,30 @@ class HDF5File:
 
     def __init__(self, source: Source) -> None:
         self.superblock = block = read_superblock(source)
-        extension = None if block.extension is None else read_header(block.space, block.extension)
-        _refuse_parts(block, extension)
         self.space = block.space
+        self.root = block.root
         self.faults: list[Record] = []
         """An `error` for what is broken of the file as a whole: what is left is read."""
         if not block.sound:
             self.faults.append(fault(CorruptFile.code, "the superblock contradicts its checksum", self.space.base))
-        image = None if extension is None else extension.first.get(CACHE_IMAGE)
-        if image is not None:
-            try:
-                self.space = overlaid(source, block.space, image[1])
-            except CorruptFile as exc:
-                self.faults.append(broken("the metadata cache image", exc))
-        self.root = block.root
+        extension = None if block.extension is None else self.header(block.extension)
+        _refuse_parts(block, extension)
+        if extension is not None and CACHE_IMAGE in extension.first:
+            self._overlay(source, extension.first[CACHE_IMAGE][1])
         self.values = Values(self.space)
         self.shared = Shared(self.space, block.extension)
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def _overlay(self, source: Source, message: bytes) -> None:
+        """Lays the image of the cache over the file. Raises CorruptFile where without it there is no root group."""
+        try:
+            self.space = overlaid(source, self.space, message)
+        except CorruptFile as exc:
+            self.faults.append(broken("the metadata cache image", exc))
+            try:
+                self.kind(self.header(self.root))
+            except (MemxError, *FAULTS):
+                raise exc from None
 
     def header(self, address: int) -> ObjectHeader:
         """The header of an object."""
