@@ -20,9 +20,11 @@ from memx.engine.options import StreamOptions
 from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.base import ReadOptions
+from memx.formats.hdf5.cacheimage import ImagedSpace
 from memx.formats.hdf5.checksums import lookup3
 from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
+from memx.formats.hdf5.space import AddressSpace
 from memx.records import MAX_LINE, Record, encode
 from memx.sources import open_source
 from tests.contract import assert_contract
@@ -303,6 +305,7 @@ from pathlib import Path
 from memx.errors import MemxError
 from memx.formats.hdf5.filters import unfiltered
 from memx.formats.hdf5.library import HDF5StreamReader
+from memx.formats.hdf5.space import AddressSpace
 for path in sys.argv[1:]:
     print(path, flush=True)
     try:
@@ -505,14 +508,81 @@ def test_b_trees_of_every_depth(count: int, depth: int, tmp_path: Path) -> None:
     assert paths == ["/", "/many", *(f"/many/link {index:07d}" for index in range(count))]
 
 
-def test_an_image_of_a_cache_is_for_the_library(tmp_path: Path) -> None:
+def test_structures_in_an_image_of_a_cache(tmp_path: Path) -> None:
     path = samples.build_cache_image(tmp_path)
-    assert b"MDCI" in path.read_bytes()
+    raw = path.read_bytes()
+    records = directly(path, chunks=True)
+    assert raw.count(b"MDCI") == 1
+    assert (records[-1]["status"], "asked_library" in records[-1]["metrics"]) == ("complete", False)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    root = raw[512 + told["/"]["address"] :]
+    assert root[:4] != b"OHDR"  # it is nowhere but in the image
+    assert len(told["/plain"]["attributes"]) == 40
+    assert told["/many/link 39"]["target"] == "/a"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "code"),
+    [
+        ("signature", b"MDC!", "corrupt"),
+        ("count", b"\xff\xff\0\0", "corrupt"),
+        ("address", b"\xff" * 7 + b"\0", "corrupt"),
+        ("length", b"\0" * 8, "corrupt"),
+        ("length", b"\xff" * 8, "corrupt"),
+        ("parents", b"\xff\xff", "corrupt"),
+        ("version", b"\1", "h5py"),
+        ("count", b"\xff\xff\xff\xff", "h5py"),
+    ],
+)
+def test_an_image_that_cannot_be(place: str, value: bytes, code: str, tmp_path: Path) -> None:
+    path = samples.build_cache_image(tmp_path)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"MDCI")
+    at += {"signature": 0, "version": 4, "count": 14, "parents": 18 + 8, "address": 18 + 14, "length": 18 + 22}[place]
+    raw[at : at + len(value)] = value
+    path.write_bytes(raw)
     records = list(Stream(path).records())
     assert_contract(records, path)
-    assert (records[0]["reader"], records[-1]["status"]) == ("h5py", "complete")
-    assert list(by_path(records)) == ["/", "/a", "/group", "/group/b"]
-    assert disagreements(str(path), records) == []
+    if code == "h5py":
+        assert (records[0]["reader"], records[-1]["status"]) == ("h5py", "failed")  # it knows no other version either
+    else:  # which has the root group
+        assert (records[0]["reader"], records[1]["code"], records[-1]["status"]) == ("direct", code, "failed")
+        assert "metadata cache image" in records[1]["message"]
+
+
+def test_what_is_left_without_an_image(tmp_path: Path) -> None:
+    path = samples.build_cache_image(tmp_path)
+    raw = bytearray(path.read_bytes())
+    with h5py.File(tmp_path / "other.h5", "w", libver="latest", userblock_size=512) as file:
+        file["d"] = h5py.SoftLink("/")
+    other = (tmp_path / "other.h5").read_bytes()[512 + 48 :][:120]
+    assert other[:4] == b"OHDR"
+    raw[512 + 48 : 512 + 48 + 120] = other  # an older root group where the image has a newer one
+    at = raw.index(b"MDCI")
+    raw[at] = 0
+    path.write_bytes(raw)
+    records = directly(path)
+    assert (records[-1]["status"], list(by_path(records))) == ("truncated", ["/", "/d"])
+    assert records[1]["message"].startswith("the metadata cache image cannot be read: ")
+
+
+def test_what_lies_over_what() -> None:
+    class Counted:
+        size = 100
+
+        def read_at(self, at: int, length: int) -> bytes:
+            return bytes(range(at, min(at + length, 100)))
+
+    below = AddressSpace(Counted(), 0)
+    space = ImagedSpace(Counted(), below, [(40, 10, 80), (20, 10, 70), (30, 5, 95)])
+    whole = [*range(20), *range(70, 80), *range(95, 100), *range(35, 40), *range(80, 90), *range(50, 100)]
+    for begin in range(101):
+        for end in range(begin, 101):
+            assert list(space.read(begin, end - begin)) == whole[begin:end]
+    for begin, length in ((0, 101), (100, 1), (-1, 2), (3, -1)):
+        with pytest.raises(CorruptFile):
+            space.read(begin, length)
 
 
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
@@ -539,6 +609,149 @@ def test_shared_messages(listed: int, tmp_path: Path) -> None:
     told = by_path(records)
     assert told["/d29"]["attributes"]["units"] == "a long text that all have" * 2
     assert len(told["/d29"]["attributes"]) == 14
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_compounds_of_every_version(version: int, read: Read, tmp_path: Path) -> None:
+    path = samples.build_compound(tmp_path, version)
+    message = bytes((version << 4 | 6, 2)) + b"\0\0\x20\0\0\0grid\0"
+    assert path.read_bytes().count(message) == 3
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {told["/data"]["dtype"], told["/type"]["dtype"]} == {"[('grid', '<i4', (2, 3)), ('y', '<f8')]"}
+    assert told["/"]["attributes"]["compound"] == [
+        {"grid": [[1, -2, 3], [4, 5, -6]], "y": 1.25},
+        {"grid": [[7, 8, 9], [10, 11, 12]], "y": 2.5},
+    ]
+
+
+def test_references_of_1_12(tmp_path: Path) -> None:
+    path = samples.build_references(tmp_path)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    data, file = told["/d"]["address"], str(tmp_path / "elsewhere.h5")
+    with h5py.File(file) as other:
+        there = h5py.h5o.get_info(other["d"].id).addr
+    for name, place in (("here", {"address": data}), ("there", {"address": there, "file": file})):
+        assert told["/"]["attributes"][name] == [
+            {"reference": "object"} | place,
+            {"reference": "region", "points": 6, "bounds": [[1, 1], [2, 3]]} | place,
+            {"reference": "region", "points": 2, "bounds": [[1, 0], [3, 2]]} | place,
+            {"reference": "attribute", "attribute": "units"} | place,
+            None,
+        ]
+    assert (told["/of them"]["dtype"], told["/of them"]["datatype"]) == ("|V64", {"class": "reference", "kind": "any"})
+    assert by_path(through_library(path))["/of them"] == told["/of them"]
+    message = rb"\x47\x12\0\0\x12\0\0\0\x02\x01\x01\x01.{16}(?=\x02\0\x08)"  # type and space, before the first
+    (place,) = (match.end() for match in re.finditer(message, path.read_bytes(), re.DOTALL))
+    for at, value in ((0, 9), (18 + 2, 0xFF), (18 + 6, 1), (18 + 14, 77)):  # of the first, its type; then of another
+        raw = bytearray(path.read_bytes())
+        raw[place + at] = value
+        (tmp_path / "broken.h5").write_bytes(raw)
+        broken = directly(tmp_path / "broken.h5")
+        assert [record["code"] for record in broken if record["type"] == "error"] in (["corrupt"], ["unsupported"])
+        assert by_path(broken)["/"]["attributes"].keys() == {"there"}
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_mappings_of_virtual_data_sets(libver: str, tmp_path: Path) -> None:
+    path = samples.build_virtual(tmp_path, libver)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    assert "asked_library" not in records[-1]["metrics"]
+    told, theirs = by_path(records), by_path(through_library(path))
+    assert len(told) == 7
+    assert {name: record.get("virtual") for name, record in told.items()} == {
+        name: record.get("virtual") for name, record in theirs.items()
+    }
+    assert told["/shared"]["virtual"][-1] == {"file": ".", "dataset": "a name as long 1"}
+    assert (b"a long name 0.h5\0a name as long 1\0" in path.read_bytes()) == (libver != "latest")
+
+
+def test_a_mapping_that_shares_with_none(tmp_path: Path) -> None:
+    path = samples.build_virtual(tmp_path, "latest")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"\1\0\0\0\0\0\0\0\0a name as long 1\0")  # the second one has its file from the first
+    for place, value, code in ((1, 1, "corrupt"), (0, 8, "unsupported")):
+        changed = raw.copy()
+        changed[at + place] = value
+        path.write_bytes(changed)
+        (error,) = (record for record in directly(path) if record["type"] == "error")
+        assert (error["code"], "/shared" in error["message"]) == (code, True)
+
+
+def test_chunks_at_the_edges_that_are_not_filtered(tmp_path: Path) -> None:
+    path = samples.build_whole_edges(tmp_path)
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    sizes = {
+        r["path"]: [c["size"] for c in records if c["type"] == "chunk" and c["path"] == r["path"]]
+        for r in records[1:-1]
+    }
+    assert (sizes["/single"], sizes["/fixed"][-1], sizes["/fixed"][0] < 40) == ([40], 40, True)
+
+
+def test_chunks_of_more_than_4_gib(tmp_path: Path) -> None:
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_dataset("plain", (1 << 34,), "u1", chunks=(1 << 33,))
+        file.create_dataset("filtered", (1 << 34,), "u1", chunks=(1 << 33,), compression="gzip")
+    records = directly(path, chunks=True)
+    assert disagreements(str(path), records) == []
+    assert by_path(records)["/filtered"]["chunks"] == [1 << 33]
+
+
+def test_strings_of_every_padding_and_character_set(read: Read, tmp_path: Path) -> None:
+    path = samples.build_strings(tmp_path)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {tuple(told[f"/{n} 0 fixed"]["datatype"].values()) for n in range(3)} == {
+        ("string", "ascii", padding, 6) for padding in ("null-terminated", "null-padded", "space-padded")
+    }
+    assert told["/0 1 variable"]["datatype"]["charset"] == "utf-8"
+    assert told["/"]["attributes"] == {
+        f"{padding} {charset} fixed": value
+        for padding, value in enumerate(
+            (["ab    ", "a", "éxyz"], ["ab    ", "a\0b  ", "éxyz"], ["ab", "a\0b  ", "éxyz"])
+        )
+        for charset in range(2)
+    }
+
+
+def test_floats_of_hdf5_2(tmp_path: Path) -> None:
+    path = samples.build_new_floats(tmp_path)
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert [told[f"/{name}"]["dtype"] for name in ("BFLOAT16LE", "BFLOAT16BE", "F8E4M3")] == ["<f4", ">f4", "<f2"]
+    assert told["/"]["attributes"]["F8E4M3"][:4] == [0.0, 0.203125, 5.0, 120.0]
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_headers_that_go_on_elsewhere(libver: str, tmp_path: Path) -> None:
+    path = samples.build_continued(tmp_path, libver)
+    raw = path.read_bytes()
+    records = directly(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    if libver == "latest":
+        assert raw.count(b"OCHK") >= 2
+    else:
+        for name in "ab":
+            header = raw[told[f"/{name}"]["address"] :]
+            size = int.from_bytes(header[8:12], "little")
+            assert re.search(rb"\x10\0\x10\0.\0\0\0", header[16 : 16 + size], re.DOTALL)  # a continuation message
+    assert len(told["/a"]["attributes"]) == len(told["/b"]["attributes"]) == 8
+
+
+def test_fill_values_of_old(read: Read, tmp_path: Path) -> None:
+    path = samples.build_old_fill_values(tmp_path)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    assert [by_path(records)[f"/{name}"]["fillvalue"] for name in ("old", "one")] == [77, 77]
 
 
 def test_floats_in_vax_order(tmp_path: Path) -> None:

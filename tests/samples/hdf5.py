@@ -304,6 +304,211 @@ def build_numbers(folder: Path, libver: str) -> Path:
     return path
 
 
+def build_references(folder: Path) -> Path:
+    """References of HDF5 1.12, in the file and to another: objects, regions, attributes, and none.
+
+    h5py has no way to make them, so libhdf5 itself is asked.
+    """
+    library, path, other = _library(), folder / "references.h5", folder / "elsewhere.h5"
+    kind = ctypes.c_int64.in_dll(library, "H5T_STD_REF_g").value
+    number, name, place = ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
+    library.H5Rcreate_object.argtypes = [number, name, number, place]
+    library.H5Rcreate_region.argtypes = [number, name, number, number, place]
+    library.H5Rcreate_attr.argtypes = [number, name, name, number, place]
+    library.H5Acreate2.argtypes, library.H5Acreate2.restype = [number, name, *[number] * 4], number
+    library.H5Dcreate2.argtypes, library.H5Dcreate2.restype = [number, name, *[number] * 5], number
+    library.H5Awrite.argtypes = library.H5Dwrite.argtypes = [number, number, place]
+    with h5py.File(path, "w", libver="latest") as file, h5py.File(other, "w") as elsewhere:
+        for each in (file, elsewhere):
+            each["d"] = np.arange(20).reshape(4, 5)
+            each["d"].attrs["units"] = "K"
+        for name_, to in (("here", file), ("there", elsewhere)):
+            references = (ctypes.c_char * 64 * 5)()
+            slab, points = to["d"].id.get_space(), to["d"].id.get_space()
+            slab.select_hyperslab((1, 1), (2, 3))
+            points.select_elements(np.array([[1, 2], [3, 0]]))
+            assert library.H5Rcreate_object(to.id.id, b"/d", 0, references[0]) >= 0
+            assert library.H5Rcreate_region(to.id.id, b"/d", slab.id, 0, references[1]) >= 0
+            assert library.H5Rcreate_region(to.id.id, b"/d", points.id, 0, references[2]) >= 0
+            assert library.H5Rcreate_attr(to.id.id, b"/d", b"units", 0, references[3]) >= 0
+            space = h5s.create_simple((5,))
+            attribute = library.H5Acreate2(file.id.id, name_.encode(), kind, space.id, 0, 0)
+            assert library.H5Awrite(attribute, kind, references) >= 0
+            h5a.AttrID(attribute)
+        single = h5s.create(h5s.SCALAR)
+        assert h5d.DatasetID(library.H5Dcreate2(file.id.id, b"of them", kind, single.id, 0, 0, 0))
+    return path
+
+
+def build_compound(folder: Path, version: int) -> Path:
+    """A data set, a committed type and an attribute of a compound with an array in it, of a version of its message.
+
+    libhdf5 makes none of version 1 with an array, whose extents stand beside the member: it makes a gap of that.
+    """
+    path = folder / f"compound_{version}.h5"
+    value = np.array([([[1, -2, 3], [4, 5, -6]], 1.25), ([[7, 8, 9], [10, 11, 12]], 2.5)], COMPOUND)
+    kind = COMPOUND
+    if version == 1:
+        kind = np.dtype({"names": ["grid", "y"], "formats": ["<i4", "<f8"], "offsets": [0, 24], "itemsize": 32})
+    bounds = {1: "earliest", 2: "earliest", 3: "v108", 4: "v112", 5: "v200"}
+    with h5py.File(path, "w", libver=(bounds[version], "latest")) as file:
+        written = value if version > 1 else np.zeros(2, kind)
+        written["y"] = value["y"]
+        file["data"], file["type"] = written, kind
+        file.attrs["compound"] = written
+    raw = bytearray(path.read_bytes())
+    if version == 1:
+        for at in _found(raw, b"grid\0\0\0\0"):
+            raw[at + 12], raw[at + 24 : at + 32] = 2, struct.pack("<II", 2, 3)
+        for element in value:
+            for at in _found(raw, element["y"].tobytes()):
+                raw[at - 24 : at] = element["grid"].tobytes()
+    path.write_bytes(raw)
+    return path
+
+
+COMPOUND = np.dtype([("grid", "<i4", (2, 3)), ("y", "<f8")])
+
+
+def _found(raw: bytearray, mark: bytes) -> list[int]:
+    places, at = [], raw.find(mark)
+    while at >= 0:
+        places.append(at)
+        at = raw.find(mark, at + 1)
+    return places
+
+
+def build_virtual(folder: Path, libver: str) -> Path:
+    """Virtual data sets whose mappings are selections of every kind; the latest libhdf5 shares names between them."""
+    path = folder / f"virtual_{libver}.h5"
+    large = 1 << 33
+    mappings = {
+        "all": [("a.h5", "d", _selected(4), _selected(4))],
+        "parts": [
+            ("a.h5", "d", _selected(8, (0, 4)), _selected(4)),
+            ("b.h5", "e/f", _selected(8, (4, 4)), _selected(4)),
+        ],
+        "irregular": [("a.h5", "d", _selected(9, (0, 2), (5, 3)), _selected(5))],
+        "large": [
+            ("a.h5", "d", _selected(large, (0, large // 2)), _selected(large // 2)),
+            ("a.h5", "e", _selected(large, (large // 2, 5), (large // 2 + 9, 3)), _selected(8)),
+        ],
+        "shared": [
+            (
+                f"a long name {n // 2}.h5" if n < 6 else ".",
+                f"a name as long {n % 2}",
+                _selected(16, (2 * n, 2)),
+                _selected(2),
+            )
+            for n in range(8)
+        ],
+    }
+    with h5py.File(path, "w", libver=libver) as file:
+        for name, parts in mappings.items():
+            how = h5p.create(h5p.DATASET_CREATE)
+            for source, dataset, to, of in parts:
+                how.set_virtual(to, source.encode(), dataset.encode(), of)
+            h5d.create(file.id, name.encode(), h5t.STD_I32LE, h5s.create_simple(parts[0][2].shape), how)
+        strided = h5s.create_simple((20,))
+        strided.select_hyperslab((0,), (4,), (5,), (2,))
+        how = h5p.create(h5p.DATASET_CREATE)
+        how.set_virtual(strided, b"a.h5", b"d", _selected(8))
+        h5d.create(file.id, b"strided", h5t.STD_I32LE, h5s.create_simple((20,)), how)
+    return path
+
+
+def _selected(size: int, *slabs: tuple[int, int]) -> Any:
+    """A dataspace of one dimension, of which some slabs are selected; without any, all of it."""
+    space = h5s.create_simple((size,))
+    for number, (begin, count) in enumerate(slabs):
+        space.select_hyperslab((begin,), (count,), op=h5s.SELECT_OR if number else h5s.SELECT_SET)
+    return space
+
+
+def build_whole_edges(folder: Path) -> Path:
+    """Filtered chunks of which those at the edges are left as they are (layout version 4, flag 0)."""
+    library, path = _library(), folder / "edges.h5"
+    library.H5Pset_chunk_opts.argtypes = [ctypes.c_int64, ctypes.c_uint]
+    without = None
+    shapes: dict[str, tuple[tuple[int, ...], tuple[int | None, ...]]] = {
+        "single": ((7,), (10,)),
+        "fixed": ((25,), (25,)),
+        "growing": ((25,), (without,)),
+        "growing both": ((25, 13), (without, without)),
+    }
+    with h5py.File(path, "w", libver="latest") as file:
+        for name, (shape, longest) in shapes.items():
+            how = h5p.create(h5p.DATASET_CREATE)
+            how.set_chunk((10,) * len(shape))
+            how.set_deflate(6)
+            assert library.H5Pset_chunk_opts(how.id, 2) >= 0  # H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS
+            space = h5s.create_simple(shape, tuple(h5s.UNLIMITED if most is None else most for most in longest))
+            h5py.Dataset(h5d.create(file.id, name.encode(), h5t.STD_I32LE, space, how))[...] = 1
+    return path
+
+
+def build_strings(folder: Path) -> Path:
+    """Strings of every padding and character set, of fixed and of variable length."""
+    path = folder / "strings.h5"
+    values = np.array([b"ab    ", b"a\0b  ", b"\xc3\xa9xyz\0"], "S6").view("V6")
+    with h5py.File(path, "w") as file:
+        for padding in (h5t.STR_NULLTERM, h5t.STR_NULLPAD, h5t.STR_SPACEPAD):
+            for charset in (h5t.CSET_ASCII, h5t.CSET_UTF8):
+                for length in (6, h5t.VARIABLE):
+                    kind, name = h5t.C_S1.copy(), f"{padding} {charset} {'fixed' if length == 6 else 'variable'}"
+                    kind.set_size(length)
+                    kind.set_strpad(padding)
+                    kind.set_cset(charset)
+                    h5d.create(file.id, name.encode(), kind, h5s.create_simple((3,)))
+                    if length == 6:
+                        h5a.create(file.id, name.encode(), kind, h5s.create_simple((3,))).write(values, mtype=kind)
+    return path
+
+
+def build_new_floats(folder: Path) -> Path:
+    """The floats of 16 and 8 bits that HDF5 2.0 has names for."""
+    library, path = _library(), folder / "new_floats.h5"
+    library.H5Tcopy.argtypes, library.H5Tcopy.restype = [ctypes.c_int64], ctypes.c_int64
+    with h5py.File(path, "w", libver="latest") as file:
+        for name in ("BFLOAT16LE", "BFLOAT16BE", "F8E4M3", "F8E5M2"):
+            kind = h5t.TypeFloatID(library.H5Tcopy(ctypes.c_int64.in_dll(library, f"H5T_FLOAT_{name}_g").value))
+            raw = (np.arange(16 * kind.get_size(), dtype="u1") * 37).view(f"V{kind.get_size()}")
+            h5a.create(file.id, name.encode(), kind, h5s.create_simple((16,))).write(raw, mtype=kind)
+            h5d.create(file.id, name.encode(), kind, h5s.create_simple((3,)))
+    return path
+
+
+def build_continued(folder: Path, libver: str) -> Path:
+    """Object headers that go on in further blocks."""
+    path = folder / f"continued_{libver}.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        for name in "ab":
+            file[name] = 1
+        for index in range(8):  # one after the other, so that no header can grow where it is
+            file["a"].attrs[f"attribute {index}"], file["b"].attrs[f"attribute {index}"] = np.arange(index + 20), index
+            file[f"between {index}"] = 1
+    return path
+
+
+def build_old_fill_values(folder: Path) -> Path:
+    """Fill values as files had them before there was the fill value message of today, and in that of version 1."""
+    path = folder / "old_fill.h5"
+    with h5py.File(path, "w", libver="earliest") as file:
+        for name in ("old", "one"):
+            file.create_dataset(name, (3,), "<i4", fillvalue=77)
+        addresses = [h5g.get_objinfo(file[name].id).objno[0] for name in ("old", "one")]
+    raw = bytearray(path.read_bytes())
+    for name, address in zip(("old", "one"), addresses, strict=True):
+        at = raw.index(b"\5\0\x10\0", address)  # a message of type 5 that has 16 bytes
+        if name == "old":
+            raw[at] = 0  # no message
+        else:
+            assert raw[at + 8] == 2
+            raw[at + 8] = 1
+    path.write_bytes(raw)
+    return path
+
+
 def build_old_layouts(folder: Path) -> Path:
     """Layout messages of versions 1 and 2, and a link that is the user's own: no library writes them any more."""
     path = folder / "old_layouts.h5"
@@ -328,16 +533,24 @@ def build_old_layouts(folder: Path) -> Path:
 
 
 def build_cache_image(folder: Path) -> Path:
-    """A file whose writer left its structures in an image of its cache, not where their addresses say."""
+    """Every construct in a file whose writer left its structures in an image of its cache, not where they belong."""
     library, path = _library(), folder / "cache_image.h5"
     library.H5Pset_mdc_image_config.argtypes = [ctypes.c_int64, ctypes.c_void_p]
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
     # H5AC_cache_image_config_t: its version, whether an image is made, with the cache's size, how long entries stay
     assert library.H5Pset_mdc_image_config(access.id, struct.pack("=i??2xi", 1, True, False, -1)) >= 0
-    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, None, access)) as file:
-        file["a"], file["group/b"] = np.arange(5), 1
+    how = h5p.create(h5p.FILE_CREATE)
+    how.set_userblock(512)
+    with h5py.File(h5f.create(bytes(path), h5f.ACC_TRUNC, how, access)) as file:
+        file["plain"], file["group/b"] = np.arange(5), 1
         file.attrs["x"] = 5
+        datasets(file.create_group("datasets"))
+        attributes(file.create_group("attributes"), file["datasets"])
+        types(file)
+        links(file)
+        for index in range(40):  # in a heap and a B-tree of their own
+            file[f"many/link {index:02d}"], file["plain"].attrs[f"attribute {index}"] = h5py.SoftLink("/a"), index
     return path
 
 

@@ -10,11 +10,12 @@ from typing import Any
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.btrees import walk_v2
-from memx.formats.hdf5.datatypes import Datatype, elements, nested
+from memx.formats.hdf5.datatypes import REFERENCE, Datatype, elements, nested
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import ATTRIBUTE, ATTRIBUTE_INFO, DATASPACE, DATATYPE
 from memx.formats.hdf5.shared import SHARED, Shared
+from memx.formats.hdf5.space import unknown_version
 from memx.formats.hdf5.values import TooLong, Values
 from memx.records import Record, encode_value, text
 
@@ -191,6 +192,8 @@ class AttributeReader:
         if not shape and (shape is None or (datatype.code is not None and datatype.decode is not None)):
             return self.decoded(datatype, shape, data, at)  # a lone number, the most common by far
         length = math.prod(shape) * datatype.size
+        if datatype.decode is None and datatype.kind == REFERENCE and datatype.base is not None:
+            datatype = datatype.base  # the library lacks the type, but each element can be told of
         if datatype.decode is None or length > self._most:
             return _not_read(datatype, shape, length, where)
         if at + length > len(data):
@@ -215,7 +218,7 @@ class AttributeReader:
         """What stands before the value of an attribute message; the same bytes are parsed once."""
         version = body[0]
         if not 1 <= version <= 3:
-            raise CorruptFile(f"it is of version {version}, which is not known")
+            raise unknown_version("an attribute message", version)
         name_size, type_size, space_size = _SIZES(body, 2)
         if version == 1:
             end = 8 + (name_size + 7 & ~7) + (type_size + 7 & ~7) + (space_size + 7 & ~7)
@@ -267,7 +270,8 @@ class AttributeReader:
         info = header.first.get(ATTRIBUTE_INFO)
         if info is None:
             return False
-        return not info[1].startswith(self._nowhere, 4 if info[1][1] & 1 else 2)
+        body = info[1]
+        return body[0] != 0 or not body.startswith(self._nowhere, 4 if body[1] & 1 else 2)
 
     def _bodies(self, header: ObjectHeader) -> Iterator[_Entry]:
         """Each attribute message."""
@@ -281,6 +285,8 @@ class AttributeReader:
     def _dense(self, body: bytes) -> Iterator[_Entry]:
         """Attributes in a fractal heap, by their index by name: records of type 8 (III.A.2)."""
         space = self._values.space
+        if body[0]:
+            raise unknown_version("an attribute info message", body[0])
         at = 4 if body[1] & 1 else 2
         heap_address, tree = space.address(body, at), space.address(body, at + space.offset_size)
         if heap_address == space.undefined or tree == space.undefined:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from itertools import chain
 
 from memx.errors import CorruptFile, UnsupportedSource
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 _DEEPEST = 64
+_NODE_TYPE_MOST = 1
+"""The greatest type of nodes (III.A.1) that the specification has."""
 _RECORD_TYPE_MOST = 11
 """The greatest type of records (III.A.2) that the specification has."""
 
@@ -25,6 +27,8 @@ def walk_v1(space: AddressSpace, root: int, kind: int, key_size: int) -> Iterato
         budget -= 1
         data = space.read(address, head)
         level = data[5]
+        if data[:4] == b"TREE" and data[4] > _NODE_TYPE_MOST:
+            raise UnsupportedSource(f"a B-tree node of type {data[4]} is not known", offset=space.base + address)
         if data[:4] != b"TREE" or data[4] != kind or (expected is not None and level != expected) or budget < 0:
             raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
         used = data[6] | data[7] << 8
@@ -105,6 +109,8 @@ def _node(
     data = space.read(address, 6 + used * size + ((used + 1) * step if depth else 0))
     if data[:4] != (b"BTIN" if depth else b"BTLF") or data[5] != kind or budget[0] < 0:
         raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
+    if data[4]:
+        raise unknown_version("a B-tree node", data[4], space.base + address)
     if not depth:
         yield [data[at : at + size] for at in range(6, 6 + used * size, size)]
         return

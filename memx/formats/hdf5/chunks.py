@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 
 class Chunk(NamedTuple):
@@ -67,6 +67,22 @@ def chunks_v2_btree(space: AddressSpace, address: int, grid: Grid) -> Iterator[C
         yield Chunk(corner, space.address(record, 0), size, mask)
 
 
+_CLIENT_MOST = 1
+"""The greatest number of those whom an array is for (VII.C, VII.D): chunks as they are, and filtered ones."""
+
+
+def _head(space: AddressSpace, address: int, length: int, signature: bytes, what: str) -> bytes:
+    """The `length` bytes with which a structure begins that is `what`: signature, version, and whom it is for."""
+    head = space.read(address, length)
+    if head[:4] != signature:
+        raise CorruptFile(f"there is no such thing where {what} is said to be", offset=space.base + address)
+    if head[4]:
+        raise unknown_version(what, head[4], space.base + address)
+    if head[5] > _CLIENT_MOST:
+        raise UnsupportedSource(f"{what} for client {head[5]} is not known", offset=space.base + address)
+    return head
+
+
 def _stored(middle: bytes, grid: Grid) -> tuple[int, int]:
     """Bytes and filter mask of a chunk; both stand in an index only where the data set is filtered."""
     if not middle:
@@ -118,15 +134,14 @@ def _to_chunks(
 def chunks_fixed_array(space: AddressSpace, address: int, grid: Grid) -> Iterator[Chunk]:
     """A fixed array (VII.C)."""
     o, n = space.offset_size, space.length_size
-    head = space.read(address, 8 + n + o)
-    if head[:4] != b"FAHD" or head[6] < o:
-        raise CorruptFile("there is no fixed array where one is said to be", offset=space.base + address)
+    head = _head(space, address, 8 + n + o, b"FAHD", "a fixed array")
+    if head[6] < o:
+        raise CorruptFile("the header of a fixed array contradicts itself", offset=space.base + address)
     size, page, count = head[6], 1 << min(head[7], 62), space.length(head, 8)
     block = space.address(head, 8 + n)
     if block == space.undefined:
         return
-    if space.read(block, 4) != b"FADB":
-        raise CorruptFile("there is no fixed array data block where one is said to be", offset=space.base + block)
+    _head(space, block, 6, b"FADB", "a data block of a fixed array")
     counts = grid.counts(_greatest(grid))
     entries = _array_block(space, block + 6 + o, size, page, count, 0)
     yield from _to_chunks(space, entries, grid, lambda index: grid.coordinates(index, counts))
@@ -180,9 +195,9 @@ class _ExtensibleArray:
 
     def __init__(self, space: AddressSpace, address: int) -> None:
         o, n = space.offset_size, space.length_size
-        head = space.read(address, 12 + 6 * n + o)
-        if head[:4] != b"EAHD" or head[6] < o or not head[8] or not head[9] or not head[10]:
-            raise CorruptFile("there is no extensible array where one is said to be", offset=space.base + address)
+        head = _head(space, address, 12 + 6 * n + o, b"EAHD", "an extensible array")
+        if head[6] < o or not head[8] or not head[9] or not head[10]:
+            raise CorruptFile("the header of an extensible array contradicts itself", offset=space.base + address)
         self._space = space
         self._size, bits, self._inside = head[6], head[7], head[8]
         self._least, self._pointers, self._page = head[9], head[10], 1 << min(head[11], 62)
@@ -200,9 +215,8 @@ class _ExtensibleArray:
         first_super = 2 * (self._pointers.bit_length() - 1)
         supers = max(0, self._super_blocks - first_super)
         body = self._inside * self._size
-        data = space.read(self._block, 6 + o + body + (direct + supers) * o)
-        if data[:4] != b"EAIB":
-            raise CorruptFile("there is no index block of an extensible array", offset=space.base + self._block)
+        length = 6 + o + body + (direct + supers) * o
+        data = _head(space, self._block, length, b"EAIB", "an index block of an extensible array")
         at = 6 + o
         yield from _entries(space, data[at : at + body], self._size, 0)
         at += body
@@ -223,8 +237,7 @@ class _ExtensibleArray:
 
     def _super_block(self, address: int, blocks: int, length: int, index: int) -> Iterator[tuple[int, bytes]]:
         space, o = self._space, self._space.offset_size
-        if space.read(address, 4) != b"EASB":
-            raise CorruptFile("there is no super block of an extensible array", offset=space.base + address)
+        _head(space, address, 6, b"EASB", "a super block of an extensible array")
         at = address + 6 + o + self._offset_width
         pages = -(-length // self._page) if length > self._page else 0
         room = (pages + 7) // 8
@@ -243,12 +256,6 @@ class _ExtensibleArray:
         space = self._space
         if address == space.undefined:
             return
-        if space.read(address, 4) != b"EADB":
-            raise CorruptFile("there is no data block of an extensible array", offset=space.base + address)
+        _head(space, address, 6, b"EADB", "a data block of an extensible array")
         begin = address + 6 + space.offset_size + self._offset_width
         yield from _array_block(space, begin, self._size, self._page, length, index, bitmap)
-
-
-def unknown_index(kind: int) -> Iterator[Chunk]:
-    """For a chunk index that memx does not know. Raises UnsupportedSource."""
-    raise UnsupportedSource(f"a chunk index of type {kind} is not known")

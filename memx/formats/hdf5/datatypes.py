@@ -71,7 +71,7 @@ class Parser:
     """Parses datatype messages; `variable` decodes elements that lie in the global heap.
 
     `variable(base, text)` gives the decoder of sequences of `base`, or of strings; `reference(kind)` that of
-    references of `kind` (0: object, 1: region).
+    references of `kind` (0: object, 1: region, more: either, or an attribute).
     """
 
     def __init__(
@@ -134,8 +134,12 @@ class Parser:
 
     def _refers(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
         kind = bits & 15
-        if kind > 1:  # the references of HDF5 1.12, which h5py lacks
-            return Datatype(REFERENCE, size, "V64", None, {"class": "reference", "kind": "region"}, width=64), at
+        if kind > 1:  # the references of HDF5 1.12, which h5py lacks; each element says of itself what it leads to
+            if kind > 4 or bits >> 4 & 15 != 1:
+                raise UnsupportedSource(f"a reference type {kind}, version {bits >> 4 & 15} is not known")
+            told = {"class": "reference", "kind": "any"}
+            base = Datatype(REFERENCE, size, "O", self._reference(kind), told)
+            return Datatype(REFERENCE, size, "V64", None, told, base=base, width=64), at
         told = {"class": "reference", "kind": "region" if kind else "object"}
         return Datatype(REFERENCE, size, "O", self._reference(kind), told), at
 

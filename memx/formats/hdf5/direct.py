@@ -6,13 +6,13 @@ from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
-from memx.formats.base import BelongsTo, StreamReader, fault
+from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault
 from memx.formats.hdf5.alike import Alike
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked_for_attributes, links_from_library, settled
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -46,7 +46,7 @@ class HDF5StreamReader(StreamReader):
 
     def open(self) -> dict[str, Any]:
         self._file = file = open_file(self)
-        if self.options.format is None and looks_like_netcdf(file, self.source.path):
+        if self.options.format is None and looks_like_netcdf(file, self.source.path, self.options):
             raise BelongsTo("netcdf4")
         self._attributes = AttributeReader(file.values, file.shared, self.options.max_value_bytes)
         self._alike = Alike(file, self._attributes)
@@ -71,8 +71,7 @@ class HDF5StreamReader(StreamReader):
     def _walk(self) -> Iterator[Record]:
         root = self._file.root
         self._seen[root] = "/"
-        if not self._file.superblock.sound:
-            yield fault(CorruptFile.code, "the superblock contradicts its checksum", self._file.space.base)
+        yield from self._file.faults
         yield from self._top(root)
         while self._levels:
             try:
@@ -272,7 +271,7 @@ def raise_if_short(file: HDF5File) -> None:
         raise TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
-def looks_like_netcdf(file: HDF5File, path: str) -> bool:
+def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:
     """Whether an HDF5 file is netCDF-4: by netCDF's own marks, or by its name where it ends as netCDF's do.
 
     The marks are attributes of the root group, `_NCProperties` and `_nc3_strict`, or, in files older than
@@ -292,6 +291,9 @@ def looks_like_netcdf(file: HDF5File, path: str) -> bool:
                 header = file.header(link.address)
                 if file.kind(header) == "dataset" and b"_Netcdf4Dimid" in attributes.names(header):
                     return True
+    except UnsupportedSource as exc:  # it is counted in the walk
+        told = asked(options, exc.message, {"path": "/", "address": file.root}, counted=True)
+        return bool(told) and any(name.decode() in told[0]["attributes"] for name in _NETCDF_MARKS)
     except (MemxError, *FAULTS):
         pass  # the walk will say what is wrong
     return False

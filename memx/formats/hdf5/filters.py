@@ -4,6 +4,7 @@ import zlib
 from typing import Any
 
 from memx.errors import CorruptFile, UnsupportedSource
+from memx.formats.hdf5.space import unknown_version
 from memx.records import text
 
 _DEFLATE, _SHUFFLE, _FLETCHER32 = 1, 2, 3
@@ -14,7 +15,7 @@ def parse_filters(body: bytes) -> list[dict[str, Any]]:
     """IV.A.2.l: the pipeline in the order in which it is applied when writing."""
     version, count = body[0], body[1]
     if version not in (1, 2):
-        raise UnsupportedSource(f"a filter pipeline of version {version} is not known")
+        raise unknown_version("a filter pipeline", version)
     at = 8 if version == 1 else 2
     filters = []
     for _ in range(count):

@@ -12,7 +12,7 @@ from memx.formats.hdf5.btrees import walk_v1, walk_v2
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap, LocalHeap
 from memx.formats.hdf5.messages import GROUP_INFO, LINK_INFO, SYMBOL_TABLE
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 HARD, SOFT, EXTERNAL = 0, 1, 64
 _SORTED_MOST = 4096
@@ -65,6 +65,8 @@ def _portions(space: AddressSpace, header: ObjectHeader) -> Iterator[Iterable[Li
         yield _symbol_table(space, space.address(body, 0), space.address(body, space.offset_size))
         return
     info = header.first.get(LINK_INFO)
+    if info is not None and info[1][0]:
+        raise unknown_version("a link info message", info[1][0], space.base + info[3])
     tracked = info is not None and bool(info[1][1] & 1)
     bodies = None if info is None else _dense(space, info[1])
     if bodies is None:
@@ -106,21 +108,27 @@ def _symbol_table(space: AddressSpace, tree: int, heap_address: int) -> Iterator
     heap = LocalHeap(space, heap_address)
     # III.C: name, header, kind and scratch space, whose first is a link's value; of the name libhdf5 writes a length
     entry = struct.Struct(f"<{space.length_code}{space.offset_code}I4xI12x")
-    previous = None
-    for _, node in walk_v1(space, tree, 0, space.length_size):
-        head = space.read(node, 8)
-        if head[:4] != b"SNOD":
-            raise CorruptFile("there is no symbol table node where one is said to be", offset=space.base + node)
-        count = head[6] | head[7] << 8
-        for name_at, address, cache, value_at in entry.iter_unpack(space.read(node + 8, count * entry.size)):
-            name = heap.name(name_at)
-            if name == previous:
-                raise CorruptFile("two of its links have the same name", offset=space.base + node)
-            previous = name
-            if cache & 0xFF == 2:  # a soft link: its value lies in the heap too
-                yield Link(name, SOFT, 0, heap.name(value_at), 0)
-            else:
-                yield Link(name, HARD, address, b"", 0)
+    previous, given = None, 0
+    try:
+        for _, node in walk_v1(space, tree, 0, space.length_size):
+            head = space.read(node, 8)
+            if head[:4] != b"SNOD":
+                raise CorruptFile("there is no symbol table node where one is said to be", offset=space.base + node)
+            if head[4] != 1:
+                raise unknown_version("a symbol table node", head[4], space.base + node)
+            count = head[6] | head[7] << 8
+            for name_at, address, cache, value_at in entry.iter_unpack(space.read(node + 8, count * entry.size)):
+                name = heap.name(name_at)
+                if name == previous:
+                    raise CorruptFile("two of its links have the same name", offset=space.base + node)
+                previous = name
+                if cache & 0xFF == 2:  # a soft link: its value lies in the heap too
+                    yield Link(name, SOFT, 0, heap.name(value_at), 0)
+                else:
+                    yield Link(name, HARD, address, b"", 0)
+            given += count
+    except UnsupportedSource as exc:
+        raise UnknownLinks(exc, given) from exc
 
 
 def _dense(space: AddressSpace, body: bytes) -> Iterator[bytes] | None:
@@ -169,7 +177,7 @@ def parse_link(space: AddressSpace, body: bytes) -> Link:
     if len(body) < 4:
         raise CorruptFile("a link message ends in its midst")
     if body[0] != 1:
-        raise UnsupportedSource(f"a link message of version {body[0]} is not known")
+        raise unknown_version("a link message", body[0])
     flags, at, kind, created = body[1], 2, HARD, 0
     if flags & 28:  # of most links nothing but a short name and an address is told
         if flags & 8:

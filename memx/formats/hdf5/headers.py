@@ -9,6 +9,10 @@ from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.space import AddressSpace
 
 LINK, ATTRIBUTE, CONTINUATION = 0x06, 0x0C, 0x10
+_TO_BE_KNOWN = 0x80
+"""The flag of a message without which its object is not to be read (IV.A.1)."""
+_TYPE_MOST = 0x18
+"""The greatest type of messages that there is: IV.A.2, and the image of libhdf5's cache."""
 _MOST_BLOCKS = 4096
 """A header of more continuation blocks than this is taken for broken."""
 
@@ -205,6 +209,10 @@ def _laid_out(block: bytes, start: int, head: int, where: int) -> tuple[_Layout,
         elif kind == LINK:
             links.append(place)
         elif kind and all(kind != other[0] for other in others):
+            if flags & _TO_BE_KNOWN and kind > _TYPE_MOST:
+                raise UnsupportedSource(
+                    f"a message of type {kind} that has to be known is not known", offset=where + at
+                )
             others.append((kind, *place))
         heads.append(block[body_at - head : body_at])
         at = body_at + length

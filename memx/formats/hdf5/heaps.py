@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from memx.errors import CorruptFile, MemxError, UnsupportedSource
+from memx.errors import CorruptFile, MemxError
 from memx.formats.hdf5.btrees import walk_v2
 from memx.formats.hdf5.filters import parse_filters, unfiltered
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 _NAMES_HELD = 1 << 14
 """Bytes of a local heap that is read as a whole; each group on the way down holds its own."""
@@ -35,6 +35,8 @@ class LocalHeap:
         data = space.read(address, 8 + 2 * width + space.offset_size)
         if data[:4] != b"HEAP":
             raise CorruptFile("there is no local heap where one is said to be", offset=space.base + address)
+        if data[4]:
+            raise unknown_version("a local heap", data[4], space.base + address)
         self._space = space
         self._size = space.length(data, 8)
         self._data = space.address(data, 8 + 2 * width)
@@ -89,8 +91,10 @@ class GlobalHeap:
     def _index(self, address: int) -> "array[int]":
         space, head = self._space, self._head
         start = space.read(address, 8 + space.length_size)
-        if start[:4] != b"GCOL" or start[4] != 1:
+        if start[:4] != b"GCOL":
             raise CorruptFile("there is no global heap collection where one is said to be", offset=space.base + address)
+        if start[4] != 1:
+            raise unknown_version("a global heap collection", start[4], space.base + address)
         end = min(address + space.length(start, 8), space.end)
         begin, data = address, space.upto(address, _COLLECTION)
         places = array("H" if end - address < 1 << 16 else "I" if end - address < 1 << 32 else "Q")
@@ -133,8 +137,8 @@ class FractalHeap:
         data = space.read(address, 22 + 12 * n + 3 * o)
         if data[:4] != b"FRHP":
             raise CorruptFile("there is no fractal heap where one is said to be", offset=space.base + address)
-        if data[4] != 0:
-            raise UnsupportedSource(f"a fractal heap of version {data[4]} is not known", offset=space.base + address)
+        if data[4]:
+            raise unknown_version("a fractal heap", data[4], space.base + address)
         self._id_length = data[5] | data[6] << 8
         filters_length = data[7] | data[8] << 8
         most_managed = int.from_bytes(data[10:14], "little")
@@ -272,8 +276,11 @@ class FractalHeap:
             if row >= rows or block == space.undefined:
                 break
             size = self._start << max(0, row - 1)
-            if space.read(block, 4) != b"FHIB":
+            head = space.read(block, 5)
+            if head[:4] != b"FHIB":
                 raise CorruptFile("there is no indirect block of a fractal heap", offset=space.base + block)
+            if head[4]:
+                raise unknown_version("an indirect block of a fractal heap", head[4], space.base + block)
             begin += (self._first_row << row - 1 if row else 0) + column * size
             found = self._child(block, rows, row, column, _Block(begin, size, 0, size, 0))
             if row < self._direct_rows:

@@ -17,7 +17,7 @@ from memx.formats.hdf5.chunks import (
 )
 from memx.formats.hdf5.heaps import GlobalHeap
 from memx.formats.hdf5.messages import Dataspace
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 from memx.records import text
 
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = range(4)
@@ -138,22 +138,45 @@ def storage_size(space: AddressSpace, layout: Layout, extent: Dataspace, *, exte
 
 
 def virtual_sources(space: AddressSpace, heap: GlobalHeap, layout: Layout) -> dict[str, Any]:
-    """The mappings of a virtual data set (VII, "Virtual Dataset Layout"): file and data set of each source."""
+    """The mappings of a virtual data set (III.F): file and data set of each source.
+
+    In version 1, which libhdf5 2.0 writes and the specification lacks, flags say that a mapping has its file or its
+    data set in common with one before it, whose number stands in place of the name, or that its file is this one.
+    """
     if layout.address is None:
         return {"virtual": []}
     place, size = heap.place(layout.address, layout.heap_index)
     body = space.read(place, min(size, 1 << 20))
     version, count = body[0], space.length(body, 1)
     if version > 1:
-        raise UnsupportedSource(f"a virtual data set of version {version} is not known")
+        raise unknown_version("a virtual data set", version)
     at = 1 + space.length_size
-    sources: list[dict[str, Any]] = []
-    while len(sources) < min(count, _SOURCES_MOST) and at < len(body):
-        file, at = _string(body, at)
-        dataset, at = _string(body, at)
+    files: list[str] = []
+    datasets: list[str] = []
+    while len(files) < min(count, _SOURCES_MOST) and at < len(body):
+        flags, at = (body[at], at + 1) if version else (0, at)
+        if flags & ~(_FILE_SHARED | _DATASET_SHARED | _THIS_FILE):
+            raise UnsupportedSource(f"a mapping of a virtual data set with flags {flags:#x} is not known")
+        file, at = (".", at) if flags & _THIS_FILE else _source(space, body, at, files, flags & _FILE_SHARED)
+        dataset, at = _source(space, body, at, datasets, flags & _DATASET_SHARED)
         at = _behind_selection(body, _behind_selection(body, at))
-        sources.append({"file": file, "dataset": dataset})
+        files.append(file)
+        datasets.append(dataset)
+    sources = [{"file": file, "dataset": dataset} for file, dataset in zip(files, datasets, strict=True)]
     return {"virtual": sources} if count <= _SOURCES_MOST else {"virtual": sources, "virtual_count": count}
+
+
+_FILE_SHARED, _DATASET_SHARED, _THIS_FILE = 1, 2, 4
+
+
+def _source(space: AddressSpace, body: bytes, at: int, before: list[str], shared: int) -> tuple[str, int]:
+    """A name, or where it is shared that one `before` whose number stands there; and where it ends."""
+    if not shared:
+        return _string(body, at)
+    number = space.length(body, at)
+    if number >= len(before):
+        raise CorruptFile("a mapping of a virtual data set shares the source of none before it")
+    return before[number], at + space.length_size
 
 
 def _string(body: bytes, at: int) -> tuple[str, int]:

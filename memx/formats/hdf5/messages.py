@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.heaps import LocalHeap
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 from memx.records import text
 
 DATASPACE, LINK_INFO, DATATYPE, OLD_FILL, FILL = 1, 2, 3, 4, 5
@@ -26,9 +26,13 @@ class Dataspace(NamedTuple):
 def parse_dataspace(space: AddressSpace, body: bytes) -> Dataspace:
     """IV.A.2.b."""
     version, rank, flags = body[0], body[1], body[2]
-    if version not in (1, 2) or rank > _RANK_MOST:
-        raise CorruptFile(f"a dataspace of version {version} and {rank} dimensions cannot be")
+    if version not in (1, 2):
+        raise unknown_version("a dataspace", version)
+    if rank > _RANK_MOST:
+        raise CorruptFile(f"a dataspace of {rank} dimensions cannot be")
     if version == 2 and body[3] != 1:
+        if body[3] > 2:
+            raise UnsupportedSource(f"a dataspace of type {body[3]} is not known")
         if rank:
             raise CorruptFile(f"a scalar or null dataspace has {rank} dimensions")
         return Dataspace(None, None) if body[3] == 2 else Dataspace((), ())
@@ -55,7 +59,7 @@ def parse_fill(body: bytes) -> bytes | None:
             return None
         at = 2
     else:
-        raise UnsupportedSource(f"a fill value message of version {version} is not known")
+        raise unknown_version("a fill value message", version)
     size = int.from_bytes(body[at : at + 4], "little", signed=True)
     if size > len(body) - at - 4:
         raise CorruptFile("a fill value is longer than its message")
@@ -69,6 +73,8 @@ def parse_old_fill(body: bytes | None) -> bytes | None:
 
 def parse_external(space: AddressSpace, body: bytes) -> dict[str, Any]:
     """IV.A.2.h: the files that hold the data, as the `external` field."""
+    if body[0] != 1:
+        raise unknown_version("an external file list", body[0])
     used = body[6] | body[7] << 8
     heap = LocalHeap(space, space.address(body, 8))
     at, width = 8 + space.offset_size, space.length_size

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.attributes import AttributeReader
+from memx.formats.hdf5.cacheimage import CACHE_IMAGE, overlaid
 from memx.formats.hdf5.datatypes import Datatype
 from memx.formats.hdf5.filters import parse_filters
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
@@ -36,7 +37,7 @@ from memx.formats.hdf5.messages import (
     parse_old_fill,
 )
 from memx.formats.hdf5.shared import SHARED, Shared
-from memx.formats.hdf5.superblock import read_superblock
+from memx.formats.hdf5.superblock import Superblock, read_superblock
 from memx.formats.hdf5.values import Values
 from memx.records import Record, text
 from memx.sources import Source
@@ -60,14 +61,32 @@ class HDF5File:
     """
 
     def __init__(self, source: Source) -> None:
-        self.superblock = read_superblock(source)
-        self.space = self.superblock.space
-        self.root = self.superblock.root
+        self.superblock = block = read_superblock(source)
+        self.space = block.space
+        self.root = block.root
+        self.faults: list[Record] = []
+        """An `error` for what is broken of the file as a whole: what is left is read."""
+        if not block.sound:
+            self.faults.append(fault(CorruptFile.code, "the superblock contradicts its checksum", self.space.base))
+        extension = None if block.extension is None else self.header(block.extension)
+        _refuse_parts(block, extension)
+        if extension is not None and CACHE_IMAGE in extension.first:
+            self._overlay(source, extension.first[CACHE_IMAGE][1])
         self.values = Values(self.space)
-        self.shared = Shared(self.space, self.superblock.extension)
-        self._most = max(self.space.end, self.superblock.end_of_file)  # no address is behind it
+        self.shared = Shared(self.space, block.extension)
+        self._most = max(self.space.end, block.end_of_file)  # no address is behind it
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
-        _refuse(self)
+
+    def _overlay(self, source: Source, message: bytes) -> None:
+        """Lays the image of the cache over the file. Raises CorruptFile where without it there is no root group."""
+        try:
+            self.space = overlaid(source, self.space, message)
+        except CorruptFile as exc:
+            self.faults.append(broken("the metadata cache image", exc))
+            try:
+                self.kind(self.header(self.root))
+            except (MemxError, *FAULTS):
+                raise exc from None
 
     def header(self, address: int) -> ObjectHeader:
         """The header of an object."""
@@ -219,28 +238,17 @@ class HDF5File:
         return fields
 
 
-_DRIVER_INFO, _CACHE_IMAGE = 0x14, 0x18
+_DRIVER_INFO = 0x14
 _DRIVERS = {b"NCSAfami": "family", b"NCSAmult": "multi"}
 
 
-def _refuse(file: HDF5File) -> None:
-    """Raises UnsupportedSource for one of the files that a family or multi file is made of (II.B, IV.A.2.u).
-
-    With the offset where it stands, for a file whose structures its writer left in an image of its cache, a message
-    of libhdf5 1.10 that the specification leaves out: only the library puts them where their addresses say.
-    """
-    block, space = file.superblock, file.space
+def _refuse_parts(block: Superblock, extension: ObjectHeader | None) -> None:
+    """Raises UnsupportedSource for one of the files that a family or multi file is made of (II.B, IV.A.2.u)."""
     name = b""
     if block.driver_info is not None:
-        name = space.read(block.driver_info, 16)[8:]
-    elif block.extension is not None:
-        extension = read_header(space, block.extension)
-        message = extension.first.get(_DRIVER_INFO)
-        name = b"" if message is None else message[1][1:9]
-        image = extension.first.get(_CACHE_IMAGE)
-        at = space.end if image is None else space.address(image[1], 1)
-        if at + 4 <= space.end and space.read(at, 4) == b"MDCI":
-            raise UnsupportedSource("a metadata cache image is not known", offset=space.base + at)
+        name = block.space.read(block.driver_info, 16)[8:]
+    elif extension is not None and _DRIVER_INFO in extension.first:
+        name = extension.first[_DRIVER_INFO][1][1:9]
     if name in _DRIVERS:
         kind = _DRIVERS[name]
         raise UnsupportedSource(f"this is one of the files of an HDF5 {kind} file, which memx does not put together")

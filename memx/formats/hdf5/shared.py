@@ -1,10 +1,10 @@
 """Shared messages (IV.A.2 "Shared Message", III.H): a type or a space that several objects have in common."""
 
-from memx.errors import CorruptFile, UnsupportedSource
+from memx.errors import CorruptFile
 from memx.formats.hdf5.headers import Message, ObjectHeader, read_header
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.messages import SHARED_TABLE
-from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 SHARED = 2
 """The flag of a message that stands elsewhere."""
@@ -35,7 +35,7 @@ class Shared:
         if version == 3 and body[1] == 1:
             return self.in_heap(body[2:10], kind)
         if not 1 <= version <= 3:
-            raise UnsupportedSource(f"a shared message of version {version} is not known")
+            raise unknown_version("a shared message", version)
         address = self._committed_address(body)
         found = self._committed.get((address, kind))
         if found is None:
@@ -73,6 +73,8 @@ class Shared:
         message = read_header(space, self._extension).first.get(SHARED_TABLE)
         if message is None:
             return []
+        if message[1][0]:
+            raise unknown_version("a shared message table message", message[1][0], space.base + message[3])
         address, count = space.address(message[1], 1), message[1][1 + o]
         step = 14 + 2 * o
         data = space.read(address, 4 + count * step)
@@ -82,6 +84,8 @@ class Shared:
             )
         heaps = []
         for at in range(4, 4 + count * step, step):
+            if data[at]:
+                raise unknown_version("an index of shared messages", data[at], space.base + address)
             heap = space.address(data, at + step - o)
             if heap != space.undefined:
                 heaps.append((data[at + 2] | data[at + 3] << 8, FractalHeap(space, heap)))

@@ -6,7 +6,7 @@ objects of a large group may come in the order of a hash of their names, which i
 Sections cited in this package are those of the HDF5 File Format Specification, version 3.0.
 """
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.sources import Source
 
 _SHIFT = 16
@@ -97,6 +97,11 @@ class AddressSpace:
         if len(data) < length:
             raise CorruptFile("the file became shorter while it was read", offset=at + len(data))
         return data
+
+
+def unknown_version(what: str, version: int, offset: int | None = None) -> UnsupportedSource:
+    """For `what`, which is of a version that memx does not know and stands at `offset`."""
+    return UnsupportedSource(f"{what} of version {version} is not known", offset=offset)
 
 
 def _kept(memory: dict[int, bytes], most: int, number: int, data: bytes) -> bytes:

@@ -24,16 +24,23 @@ def settled(file: HDF5File, options: ReadOptions, error: Exception, path: str, a
 
 
 def from_library(
-    file: HDF5File, options: ReadOptions, error: UnsupportedSource, path: str, address: int, **more: bool
+    file: HDF5File,
+    options: ReadOptions,
+    error: UnsupportedSource,
+    path: str,
+    address: int,
+    *,
+    counted: bool = False,
+    **more: bool,
 ) -> list[Record]:
     """The library's records of the object at `path`. Raises `error`, or CorruptFile where its header is broken.
 
-    `more` is what else to ask for; see `memx.formats.hdf5.library.reader`.
+    `more` is what else to ask for; see `memx.formats.hdf5.library.reader`. `counted`: the construct was counted before.
     """
     if header_is_broken(file.space, address):
         where = file.space.base + address
         raise CorruptFile(f"its header contradicts its checksum: {error.message}", offset=where) from error
-    told = asked(options, error.message, {"path": path, "address": address, **more})
+    told = asked(options, error.message, {"path": path, "address": address, **more}, counted=counted)
     if not told:
         raise error
     return told
@@ -42,12 +49,17 @@ def from_library(
 def asked_for_attributes(
     options: ReadOptions, faults: list[Record], path: str, address: int, **more: bool
 ) -> list[Record]:
-    """The library's records of an object of whose attributes memx has `faults`; none where none is of the unknown."""
+    """The library's records of an object of whose attributes memx has `faults`.
+
+    None where none of those is of the unknown, or where the library can read no more of the attributes.
+    """
     unknown = next((found["message"] for found in faults if found["code"] == UnsupportedSource.code), None)
     if unknown is None:
         return []
     question = {"path": path, "address": address, **more}
-    return asked(options, unknown.rpartition("cannot be read: ")[2], question)
+    told = asked(options, unknown.rpartition("cannot be read: ")[2], question)
+    left = sum(record["type"] == "error" for record in told)
+    return told if left < len(faults) else []
 
 
 def links_from_library(
@@ -55,8 +67,8 @@ def links_from_library(
 ) -> Iterator[Link] | None:
     """The links of the group at `path` that memx's reader has not given before it met `error`.
 
-    None where the library has no answer, or is none to be asked. `counted`: the construct was counted before. The
-    iterator raises CorruptFile where the library stops before the end.
+    None where the library has no answer, or is none to be asked. The iterator raises CorruptFile where the library
+    stops before the end.
     """
     if not isinstance(error, UnsupportedSource):
         return None

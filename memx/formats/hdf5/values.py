@@ -4,7 +4,7 @@ import struct
 from math import prod
 from typing import Any
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.datatypes import Datatype, Decode, Parser, elements
 from memx.formats.hdf5.heaps import GlobalHeap
 from memx.formats.hdf5.messages import Dataspace, parse_dataspace
@@ -81,7 +81,7 @@ class Values:
         return string if base is None else sequence
 
     def _reference(self, kind: int) -> Decode:
-        return self._region if kind else self._object
+        return (self._object, self._region)[kind] if kind < 2 else self._revised
 
     def _object(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: the address of an object; null for zero."""
@@ -119,6 +119,49 @@ class Values:
         told = self._told("region", space.address(held, 0))
         return told if told["address"] is None else told | _selection(held[space.offset_size :])
 
+    def _revised(self, data: bytes, at: int) -> dict[str, Any] | None:
+        """A reference of HDF5 1.12 (IX): its type, its flags, and its encoding, or the place of that in a global heap.
+
+        The encoding is the token of an object, then the file of one that is in another, then a selection of the data
+        set or the name of an attribute. Null for none.
+        """
+        kind, elsewhere = data[at], data[at + 1] & 1
+        if not kind:
+            return None
+        if kind not in _REVISED:
+            raise UnsupportedSource(f"a reference of type {kind} is not known")
+        body = data[at + 2 :]
+        if _REVISED[kind] != "object" or elsewhere:
+            o = self.space.offset_size
+            length, index = (int.from_bytes(body[n : n + 4], "little") for n in (0, 4 + o))
+            body = self._fetch(self.space.address(body, 4), index, length)
+        if not body or not body[0]:
+            return None
+        place = 1 + body[0]
+        address = int.from_bytes(body[1:place], "little")
+        if elsewhere:
+            file, place = _name(body, place)
+            told: dict[str, Any] = {"reference": _REVISED[kind], "address": address, "file": file}
+        else:
+            told = self._told(_REVISED[kind], address)
+        if told["address"] is None or kind == 2:
+            return told
+        if kind == 4:
+            return told | {"attribute": _name(body, place)[0]}
+        return told | _selection(body[place + 8 :])  # behind its length and its rank
+
+
+_REVISED = {2: "object", 3: "region", 4: "attribute"}
+"""What the references of HDF5 1.12 lead to."""
+
+
+def _name(body: bytes, at: int) -> tuple[str, int]:
+    """A name behind its length of two bytes, and where it ends."""
+    end = at + 2 + int.from_bytes(body[at : at + 2], "little")
+    if end > len(body):
+        raise CorruptFile("a reference ends in its midst")
+    return text(body[at + 2 : end]), end
+
 
 def _selection(body: bytes) -> dict[str, Any]:
     """A serialized selection (VIII.A): how many points, and within which bounds; nothing of what is no such thing."""
@@ -126,6 +169,8 @@ def _selection(body: bytes) -> dict[str, Any]:
         kind, version = struct.unpack_from("<II", body, 0)
         if kind not in (1, 2):
             return {}
+        if not 1 <= version <= kind + 1:
+            raise UnsupportedSource(f"a selection of type {kind}, version {version} is not known")
         first, last, points = _points(body, version) if kind == 1 else _hyperslab(body, version)
     except (struct.error, ValueError, IndexError):
         return {}

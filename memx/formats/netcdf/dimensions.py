@@ -15,8 +15,9 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
 from memx.formats.hdf5.objects import FAULTS, HDF5File
-from memx.formats.hdf5.unknown import asked
+from memx.formats.hdf5.unknown import asked, from_library
 from memx.formats.netcdf.tree import Event
+from memx.records import Record
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
 """How the NAME of a scale begins that is a dimension alone."""
@@ -176,6 +177,9 @@ class Dimensions:
         """What netCDF hides in a dataset. Raises FormatError, or UnsupportedSource where the library is no help."""
         if event.found is not None:
             return self._told(event.found.kind, event).marks
+        if event.header is None:
+            assert event.answer is not None
+            return marks_of(event.answer.records[0]["attributes"])
         found = self._marks.get(event.address)
         if found is None:
             found = marks_of(self._hidden(event, event.header, MARKS))
@@ -194,14 +198,18 @@ class Dimensions:
         address = event.address
         if address in self._scales:
             return self._scales[address]
-        if event.found is None:
-            lists = self._hidden(event, event.header, frozenset((_SCALES,))).get(_SCALES)
-        else:
-            slot = event.found.kind.hidden.get(_SCALES)
-            lists = slot and self._reader.value(slot.datatype, slot.shape, event.found.values[slot.number], 0)
-        found = _attached(lists)
+        found = _attached(self._lists(event))
         self._hold(self._scales, address, found)
         return found
+
+    def _lists(self, event: Event) -> Any:
+        if event.found is not None:
+            slot = event.found.kind.hidden.get(_SCALES)
+            return slot and self._reader.value(slot.datatype, slot.shape, event.found.values[slot.number], 0)
+        if event.header is not None:
+            return self._hidden(event, event.header, frozenset((_SCALES,))).get(_SCALES)
+        assert event.answer is not None
+        return event.answer.records[0]["attributes"].get(_SCALES)
 
     def _hold(self, held: dict[int, Any], address: int, found: Marks | Scales) -> None:
         if len(held) < _HELD_MOST:
@@ -219,13 +227,23 @@ class Dimensions:
             attributes: dict[str, Any] = told[0]["attributes"]
             return attributes
 
+    def _dataspace(self, event: Event) -> Dataspace:
+        """The dataspace of a dataset, as the library tells of it where memx does not know its message or its header."""
+        if event.header is None:
+            assert event.answer is not None
+            return _told_space(event.answer.records[0])
+        try:
+            return self._file.dataspace(event.header)
+        except UnsupportedSource as exc:  # it is counted when the dataset is described
+            return _told_space(from_library(self._file, self._options, exc, event.path, event.address, counted=True)[0])
+
     def shape(self, event: Event, marks: Marks) -> Shape:
         """The dimensions of a dataset and their lengths; worked out once for all that are alike. Raises FormatError."""
         told = None if event.found is None else self._told(event.found.kind, event)
         group = _group(event)
         if told is not None and told.shape is not None and told.group == group:
             return told.shape
-        space = self._file.dataspace(event.header)
+        space = self._dataspace(event)
         extents = extents_of(space)
         if marks.is_scale:
             return self._shape(event, marks, extents)
@@ -277,7 +295,7 @@ class Dimensions:
         return [known[number] for number in numbers]
 
     def _learn_dataset(self, group: str, event: Event) -> None:
-        extents = extents_of(self._file.dataspace(event.header))
+        extents = extents_of(self._dataspace(event))
         if not extents:
             return
         marks, rank = self.marks(event), len(extents)
@@ -325,6 +343,12 @@ class Dimensions:
 
 def _group(event: Event) -> str:
     return event.path[: -len(event.name) - 1] or "/"
+
+
+def _told_space(record: Record) -> Dataspace:
+    """The dataspace of the dataset of which the library says `record`."""
+    shape, longest = record["shape"], record["maxshape"]
+    return Dataspace(None, None) if shape is None else Dataspace(tuple(shape), tuple(longest))
 
 
 def extents_of(space: Dataspace) -> tuple[Extent, ...]:

@@ -13,16 +13,19 @@ from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
 from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
-from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
-from memx.formats.hdf5.unknown import asked_for_attributes, from_library
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, from_library
 from memx.formats.netcdf.dimensions import MARKS, Dimensions, Shape
-from memx.formats.netcdf.tree import Event, Tree
+from memx.formats.netcdf.tree import Answer, Event, Tree
 from memx.records import Record
 
 _RENAMED = "_nc4_non_coord_"
 """What netCDF puts before the name of a variable that is called like a dimension without being along it."""
+_NOT_STORED = frozenset(
+    ("type", "path", "attributes", "attributes_truncated", "attribute_count", "address", "committed")
+)
+"""Fields of the library's record of a dataset that do not tell of its storage."""
 _KINDS = {ENUM: "enum", COMPOUND: "compound", VLEN: "vlen", OPAQUE: "opaque"}
 
 
@@ -86,7 +89,7 @@ class NetCDF4StreamReader(StreamReader):
         self._types: dict[int, str] = {}
         self._dimensions = Dimensions(file, self.options)
         try:
-            strict = b"_nc3_strict" in self._attributes.names(file.header(file.root))
+            strict = self._is_strict()
         except FAULTS as exc:
             raise CorruptFile("the root group ends in its midst") from exc
         return {"variant": "NETCDF4_CLASSIC" if strict else "NETCDF4"}
@@ -102,10 +105,11 @@ class NetCDF4StreamReader(StreamReader):
         return in_blocks(self.records())
 
     def _walk(self) -> Iterator[Record]:
+        yield from self._file.faults
         tree = Tree(self._file, self.options, self._alike)
         for event in tree.walk():
             if event.kind == "enter":
-                yield from self._described({"type": "group", "path": event.path}, event.path, event.header)
+                yield from self._described({"type": "group", "path": event.path}, event)
                 if event.path == "/":
                     self._learn(tree)
                 for dimension in self._dimensions.of_group(event.path):
@@ -128,22 +132,31 @@ class NetCDF4StreamReader(StreamReader):
                 self._types[event.address] = event.path
         self._dimensions.complete()
 
+    def _is_strict(self) -> bool:
+        """Whether the root group says that the file keeps to netCDF's classic model."""
+        file = self._file
+        try:
+            return b"_nc3_strict" in self._attributes.names(file.header(file.root))
+        except UnsupportedSource as exc:  # it is counted in the walk
+            told = asked(self.options, exc.message, {"path": "/", "address": file.root}, counted=True)
+            return bool(told) and "_nc3_strict" in told[0]["attributes"]
+
     def _readable(self, event: Event) -> Iterable[Record]:
         """The records of a dataset or a type, or the `error` of one that cannot be read."""
-        if event.found is not None:
-            try:
-                return self._as_others(event, event.found)
-            except (MemxError, *FAULTS):  # what is wrong shows where it is read as a whole
-                event = Event(event.kind, event.path, event.name, self._file.header(event.address))
         try:
+            if event.found is not None:
+                try:
+                    return self._as_others(event, event.found)
+                except (MemxError, *FAULTS):  # what is wrong shows where it is read as a whole
+                    event = Event(event.kind, event.path, event.name, self._file.header(event.address))
             record = self._type(event) if event.kind == "type" else self._variable(event)
         except (MemxError, *FAULTS) as exc:
             return [broken(f"the object {event.path}", exc)]
         if record is None:
             return ()
-        records = self._described(record, event.path, event.header)
+        records = self._described(record, event)
         if self.options.chunks and record.get("chunks"):
-            return chain(records, self._file.chunk_records(event.header, record["path"]))
+            return chain(records, self._chunks(event, record["path"]))
         return records
 
     def _as_others(self, event: Event, found: Found) -> Iterable[Record]:
@@ -153,7 +166,7 @@ class NetCDF4StreamReader(StreamReader):
             return ()
         if kind.record is None:
             stored = self._file.dataset_fields(kind.header, self._attributes)
-            kind.record = self._record(event, stored, self._dimensions.shape(event, marks), kind.header)
+            kind.record = self._record(event, stored, self._dimensions.shape(event, marks))
         record = kind.record.copy()
         record["path"] = _path(event)
         record["dimensions"], record["dimension_paths"], record["shape"] = self._dimensions.shape(event, marks)
@@ -168,10 +181,10 @@ class NetCDF4StreamReader(StreamReader):
         marks = self._dimensions.marks(event)
         if marks.is_scale and marks.is_dimension_only:
             return None
-        stored = self._stored(event, event.header)
-        return self._record(event, stored, self._dimensions.shape(event, marks), event.header)
+        stored = self._stored(event)
+        return self._record(event, stored, self._dimensions.shape(event, marks))
 
-    def _record(self, event: Event, stored: dict[str, Any], shape: Shape, header: ObjectHeader) -> Record:
+    def _record(self, event: Event, stored: dict[str, Any], shape: Shape) -> Record:
         record: Record = {
             "type": "variable",
             "path": _path(event),
@@ -181,23 +194,42 @@ class NetCDF4StreamReader(StreamReader):
             "shape": shape.lengths,
         }
         del stored["shape"]
-        return record | stored | self._user_type(header)
+        return record | stored | self._user_type(event)
 
-    def _stored(self, event: Event, header: ObjectHeader) -> dict[str, Any]:
+    def _stored(self, event: Event) -> dict[str, Any]:
         """Type and storage of a dataset, asked of the library where they hold what memx does not know."""
-        try:
-            return self._file.dataset_fields(header, self._attributes)
-        except UnsupportedSource as exc:
-            told = from_library(self._file, self.options, exc, event.path, header.address)[0]
-            if told["type"] != "dataset":
-                raise
-            return {key: value for key, value in told.items() if key not in ("type", "path", "attributes", "address")}
+        if event.header is not None:
+            try:
+                return self._file.dataset_fields(event.header, self._attributes)
+            except UnsupportedSource as exc:
+                told = from_library(self._file, self.options, exc, event.path, event.address)
+                if told[0]["type"] != "dataset":
+                    raise
+                event.answer = Answer(exc, told)
+        assert event.answer is not None
+        return {key: value for key, value in event.answer.records[0].items() if key not in _NOT_STORED}
 
-    def _user_type(self, header: ObjectHeader) -> dict[str, Any]:
+    def _chunks(self, event: Event, path: str) -> Iterator[Record]:
+        """The `chunk` records of the variable at `path`, the library's where it told of its storage."""
+        if event.answer is None:
+            assert event.header is not None
+            yield from self._file.chunk_records(event.header, path)
+            return
+        unknown = event.answer.unknown
+        question = {"path": event.path, "address": event.address, "chunks": True}
+        told = asked(self.options, unknown.message, question, counted=True)
+        for record in told[1:] if told else [broken(f"the index of the chunks of {path}", unknown)]:
+            yield record | {"path": path} if record["type"] == "chunk" else record
+
+    def _user_type(self, event: Event) -> dict[str, Any]:
+        if event.header is None:
+            assert event.answer is not None
+            committed = event.answer.records[0]["committed"]
+            return {} if committed is None else {"user_type": self._types.get(committed)}
         try:
-            datatype, committed = self._file.datatype(header)
+            datatype, committed = self._file.datatype(event.header)
         except UnsupportedSource:
-            committed = self._file.shared.committed(header.first[DATATYPE])
+            committed = self._file.shared.committed(event.header.first[DATATYPE])
             return {"user_type": self._types[committed]} if committed in self._types else {}
         return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
 
@@ -207,13 +239,17 @@ class NetCDF4StreamReader(StreamReader):
         `kind` is `enum`, `compound`, `vlen` or `opaque` (else `atomic`). `members` are the names and values of an
         enumeration, or the name, dtype, shape and offset of each field of a compound.
         """
+        if event.answer is not None:
+            parts: Record = event.answer.records[0]["parts"]
+            return {"type": "type", "path": event.path} | parts
+        assert event.header is not None
         try:
             datatype, _ = self._file.datatype(event.header)
         except UnsupportedSource as exc:
             told = from_library(self._file, self.options, exc, event.path, event.address, parts=True)[0]
             if told["type"] != "datatype":
                 raise
-            parts: Record = told["parts"]
+            parts = told["parts"]
             return {"type": "type", "path": event.path} | parts
         kind = "atomic" if datatype.is_string else _KINDS.get(datatype.kind, "atomic")
         record: Record = {
@@ -231,10 +267,18 @@ class NetCDF4StreamReader(StreamReader):
             record["members"] = [_member(*member) for member in datatype.members]
         return record
 
-    def _described(self, record: Record, path: str, header: ObjectHeader) -> Iterator[Record]:
-        """`record`, of the object at `path`, with its attributes, then an `error` for each that cannot be read."""
-        attributes, faults = self._attributes.fields(header, record["path"])
-        if faults and (told := asked_for_attributes(self.options, faults, path, header.address, by_creation=True)):
+    def _described(self, record: Record, event: Event) -> Iterator[Record]:
+        """`record`, of the object of `event`, with its attributes, then an `error` for each that cannot be read."""
+        attributes: dict[str, Any] = {}
+        told: list[Record] = []
+        faults: list[Record] = []
+        if event.header is not None:
+            attributes, faults = self._attributes.fields(event.header, record["path"])
+            if faults:
+                told = asked_for_attributes(self.options, faults, event.path, event.address, by_creation=True)
+        elif event.answer is not None:
+            told = event.answer.records
+        if told:
             attributes = {key: value for key, value in told[0].items() if key.startswith("attribute")}
             attributes["attributes"] = self._attributes.in_its_terms(attributes["attributes"])
             faults = [each for each in told if each["type"] == "error"]

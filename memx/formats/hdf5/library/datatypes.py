@@ -45,6 +45,11 @@ def describe(datatype: Any, depth: int = 0) -> dict[str, Any] | None:
         return None
 
 
+def is_user_defined(datatype: Any) -> bool:
+    """Whether an open datatype is of a class that netCDF has user-defined types of."""
+    return datatype.get_class() in _KINDS
+
+
 def parts(datatype: Any) -> dict[str, Any]:
     """What a user-defined type is made of: its `kind`, `dtype` and `size`, its `base` and its `members`.
 
@@ -126,12 +131,13 @@ def _based(name: str) -> Any:
 
 
 def _reference(datatype: Any, _depth: int) -> dict[str, Any]:
-    size = datatype.get_size()
-    return {"class": "reference", "kind": "object" if size == _OBJECT_SIZE else "region"}
+    return {"class": "reference", "kind": _REFERENCES.get(datatype.get_size(), "any")}
 
 
 _KINDS = {h5t.ENUM: "enum", h5t.COMPOUND: "compound", h5t.VLEN: "vlen", h5t.OPAQUE: "opaque"}
 _OBJECT_SIZE = h5r.Reference().typesize
+_REFERENCES = {_OBJECT_SIZE: "object", h5r.RegionReference().typesize: "region"}
+"""By the size of their type; elements of that of HDF5 1.12 say of themselves what they lead to."""
 _PADDING = {h5t.STR_NULLTERM: "null-terminated", h5t.STR_NULLPAD: "null-padded", h5t.STR_SPACEPAD: "space-padded"}
 _DESCRIBERS: dict[int, Any] = {
     h5t.STRING: _string,

@@ -9,7 +9,7 @@ from h5py import h5, h5a, h5d, h5g, h5o
 
 from memx.errors import CorruptFile, OverLimit
 from memx.formats.base import BelongsTo, StreamReader, fault
-from memx.formats.hdf5.library.datatypes import describe, numpy_name, parts
+from memx.formats.hdf5.library.datatypes import describe, is_user_defined, numpy_name, parts
 from memx.formats.hdf5.library.handles import (
     HARD,
     LIBRARY_ERRORS,
@@ -106,8 +106,10 @@ class HDF5StreamReader(StreamReader):
     def answer(self, question: dict[str, Any]) -> list[Record]:
         """The record of the object at `path`, if its header lies at `address`, and errors of its attributes.
 
-        Of a group, where the number of one of its `members` is asked for: those from that one on. Attributes come in
-        the order of their creation where `by_creation` is asked for, what a datatype is made of where its `parts` are.
+        Of a group, where the number of one of its `members` is asked for: those from that one on; of a data set, where
+        its `chunks` are: those, behind a record of the type `chunks`. Attributes come in the order of their creation
+        where `by_creation` is asked for, what a datatype is made of where its `parts` are: of a data set then the
+        address of a user-defined type that it has.
         """
         path: str = question["path"]
         try:
@@ -119,14 +121,17 @@ class HDF5StreamReader(StreamReader):
             return []
         if "members" in question:
             return _page(thing, question["members"]) if isinstance(thing, h5g.GroupID) else []
+        if "chunks" in question:
+            return [{"type": "chunks"}, *chunk_records(thing, path)] if isinstance(thing, h5d.DatasetID) else []
         self._attributes.index = h5.INDEX_CRT_ORDER if question.get("by_creation") else h5.INDEX_NAME
         if isinstance(thing, h5g.GroupID):
             told = self._with_attributes({"type": "group", "path": path}, thing, lambda _group: {}, address)
         elif isinstance(thing, h5d.DatasetID):
-            told = self._with_attributes({"type": "dataset", "path": path}, thing, self._dataset_fields, address)
+            dataset = self._dataset_parts if question.get("parts") else self._dataset_fields
+            told = self._with_attributes({"type": "dataset", "path": path}, thing, dataset, address)
         else:
-            fields = _datatype_parts if question.get("parts") else _datatype_fields
-            told = self._with_attributes({"type": "datatype", "path": path}, thing, fields, address)
+            datatype = _datatype_parts if question.get("parts") else _datatype_fields
+            told = self._with_attributes({"type": "datatype", "path": path}, thing, datatype, address)
         return list(told)
 
     def _leave(self) -> None:
@@ -193,6 +198,11 @@ class HDF5StreamReader(StreamReader):
 
     def _dataset_fields(self, dataset: Any) -> dict[str, Any]:
         return dataset_fields(dataset, self._attributes)
+
+    def _dataset_parts(self, dataset: Any) -> dict[str, Any]:
+        datatype = dataset.get_type()
+        committed = identity(datatype)[0] if is_user_defined(datatype) and datatype.committed() else None
+        return self._dataset_fields(dataset) | {"committed": committed}
 
     def _with_attributes(self, record: Record, thing: Any, fields: Any, address: int) -> Iterator[Record]:
         """`record` with its own fields and its attributes, then an `error` for each attribute that cannot be read."""
