@@ -45,12 +45,14 @@ class ReadOptions(NamedTuple):
 class BelongsTo(Exception):
     """Raised by `StreamReader.open`: the file turned out to be of another row of `FORMATS`, whose key it carries.
 
-    A reader whose `options.format` is set was told its format: it names only rows of the same format.
+    A reader whose `options.format` is set was told its format: it names only rows of the same format. Where a library
+    has to read the whole file for it, `construct` is what the reader does not know.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, construct: str | None = None) -> None:
         super().__init__(key)
         self.key = key
+        self.construct = construct
 
 
 class StreamReader(ABC):
@@ -174,14 +176,15 @@ def open_reader(
     options: ReadOptions,
     *,
     libraries: bool = True,
-    handed_on: Callable[[Format], None] = lambda _row: None,
+    handed_on: Callable[[Format, str | None], None] = lambda _row, _construct: None,
 ) -> tuple[StreamReader, dict[str, Any]]:
     """The opened reader of `source`, which is of `row`, and what it adds to the `file` line.
 
     A file that turns out to be for another row of `FORMATS` is handed on: to another format once, to other
     readers of that format a few times. The reader's `source` is a copy on disk where the reader cannot do
     with what `source` can: the caller closes both. Raises BelongsTo where the row that it belongs to needs
-    a library and `libraries` may not be loaded here. `handed_on` is told each row that it is handed on to.
+    a library and `libraries` may not be loaded here. `handed_on` is told each row that it is handed on to, and for
+    which construct.
     """
     for _ in range(_HANDED_ON_MOST):
         reader = row.load()(suited(source, row.load().access), options)
@@ -194,7 +197,7 @@ def open_reader(
                 options = options._replace(format=row.name)
             if row.library is not None and not libraries:
                 raise
-            handed_on(row)
+            handed_on(row, direction.construct)
         except BaseException:
             reader.close()
             raise

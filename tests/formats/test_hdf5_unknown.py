@@ -294,3 +294,13 @@ def test_a_library_that_is_not_to_be_had(tmp_path: Path) -> None:
     finally:
         librarian.close()
     assert librarian._process is None
+
+
+def test_a_superblock_of_an_unknown_version_sends_the_whole_file(tmp_path: Path) -> None:
+    path = samples.build_superblock(tmp_path, 3, 0)
+    data = bytearray(path.read_bytes())
+    data[8] = 9
+    path.write_bytes(data)
+    file, *_, end = Stream(path).records()
+    assert (file["reader"], end["status"]) == ("h5py", "failed")  # the library does not know it either
+    assert end["metrics"]["asked_library"] == {"superblock version 9": 1}

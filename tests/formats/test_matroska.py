@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memx.engine.options import StreamOptions
+from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.video import VideoStreamReader
@@ -96,6 +98,17 @@ def test_what_it_does_not_know_is_for_the_library(data: bytes, tmp_path: Path) -
     with pytest.raises(BelongsTo) as direction:
         read(path)
     assert direction.value.key == "video"
+    assert direction.value.construct
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["here", "in a worker"])
+def test_what_the_library_is_asked_for_is_named(inside: bool, tmp_path: Path) -> None:
+    path = tmp_path / "odd.mkv"
+    path.write_bytes(samples.CONSTRUCTS["void"] + b"more")
+    options = StreamOptions(timeout=60 if inside else None)  # with a limit all is read in a worker
+    file, *_, end = Stream(path, options).records()
+    assert file["reader"] == "pyav"
+    assert list(end["metrics"]["asked_library"].values()) == [1]
 
 
 @pytest.mark.parametrize(

@@ -215,10 +215,12 @@ class Extraction(Stream):
         self._predict(row, source)
         return super()._from_here(row, source, copy)
 
-    def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
+    def _from_worker(
+        self, row: Format, source: Source, copy: Source, construct: str | None
+    ) -> Iterator[Record | bytes]:
         path = copy.local_path()
         if self._elsewhere is None or path is None or copy is not source:
-            yield from super()._from_worker(row, source, copy)
+            yield from super()._from_worker(row, source, copy, construct)
             return
         line = self._elsewhere(path)
         self._ended(decode(line))

@@ -127,7 +127,7 @@ class _Workbench:
         def prepare(row: Format) -> None:
             self._limit.hold(job.allowance, row.imports)
 
-        inside = Inside(prepare, job.name, job.row, job.spooled, self._extractor and self._call)
+        inside = Inside(prepare, job.name, job.row, job.spooled, job.construct, self._extractor and self._call)
         if not self._orders.documents:
             stream = Stream(job.file, self._orders.options, inside=inside)
         else:

@@ -53,8 +53,8 @@ class Session:
 
     What is wrong with the source is never raised: it is an `error` record, and the status of `end`. The source
     can do what the reader of `row` asks for; `spooled` says that it is a copy. `prepare` is given in a worker: it
-    is told each row that the file is read as. Raises BelongsTo, before the first record, where the file is for a
-    library and this process is no worker.
+    is told each row that the file is read as; `construct` is what of it only the library of `row` knows. Raises
+    BelongsTo, before the first record, where the file is for a library and this process is no worker.
     """
 
     def __init__(
@@ -65,12 +65,14 @@ class Session:
         *,
         spooled: bool = False,
         prepare: Callable[[Format], None] | None = None,
+        construct: str | None = None,
     ) -> None:
         self._source = source
         self._row = row
         self._options = options
         self._spooled = spooled
         self._prepare = prepare
+        self._constructs = [] if construct is None else [construct]
         self.plan = plan_for(source.size, recently_available(), options.strategy, options.chunk_size)
         self._setting = setting_of(options, row)
         self.collector = str(self._setting) if self._setting else None
@@ -135,8 +137,9 @@ class Session:
             yield self._stamp(self._fault)
         # a library reads by itself: then only the kernel knows how much
         metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
-        if self._librarian is not None and self._librarian.asked:
-            metrics["asked_library"] = self._librarian.asked
+        asked = dict.fromkeys(self._constructs, 1) | (self._librarian.asked if self._librarian is not None else {})
+        if asked:
+            metrics["asked_library"] = asked
         yield self._stamp(end_record(self._source.path, self._status, self._reason, self._count, metrics))
 
     def _read(self, parts_of: Callable[[StreamReader], Iterable[_Part]]) -> Iterator[_Part]:
@@ -167,8 +170,10 @@ class Session:
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
 
-    def _is_of(self, row: Format) -> None:
+    def _is_of(self, row: Format, construct: str | None) -> None:
         self._row = row
+        if construct is not None:
+            self._constructs.append(construct)
         if self._prepare is not None:
             self._prepare(row)
 

@@ -27,6 +27,8 @@ class Inside(NamedTuple):
     """None: as its first bytes say."""
     spooled: bool = False
     """Whether the source is a copy."""
+    construct: str | None = None
+    """What of the source only a library knows, by the word of memx's own reader."""
     call: Callable[[Source, Format, StreamOptions], Reading] | None = None
     """What reads it instead of memx's readers: the user's extractor."""
 
@@ -120,6 +122,7 @@ class Stream:
         except MemxError as exc:
             yield from self._unreadable(None, exc)
             return
+        construct = None
         with source:
             self.size = source.size
             try:
@@ -136,8 +139,8 @@ class Stream:
                         yield from self._from_here(row, source, copy)
                         return
                     except BelongsTo as direction:  # to a library, which is not loaded here
-                        row = by_key(direction.key)
-                yield from self._from_worker(row, source, copy)
+                        row, construct = by_key(direction.key), direction.construct
+                yield from self._from_worker(row, source, copy, construct)
 
     def _open(self) -> Source:
         if self._inside is None or self._inside.name is None:
@@ -161,20 +164,24 @@ class Stream:
             self._session = inside.call(copy, row, self.options)
         else:
             spooled = spooled or inside.spooled
-            self._session = Session(copy, row, self.options, spooled=spooled, prepare=inside.prepare)
+            self._session = Session(
+                copy, row, self.options, spooled=spooled, prepare=inside.prepare, construct=inside.construct
+            )
         for record in self._told(self._session):
             if not isinstance(record, bytes) and record["type"] == self._last:
                 self._ended(record)
             yield record
 
-    def _from_worker(self, row: Format, source: Source, copy: Source) -> Iterator[Record | bytes]:
+    def _from_worker(
+        self, row: Format, source: Source, copy: Source, construct: str | None
+    ) -> Iterator[Record | bytes]:
         from memx.engine.workers.worker import Worker  # late: workers themselves never need it
 
         self._session = None
         path = copy.local_path()
         assert path is not None
         worker = Worker(Orders(self.options, documents=self._last != "end"))
-        worker.send(self._job(path, row, source, spooled=copy is not source))
+        worker.send(self._job(path, row, source, spooled=copy is not source)._replace(construct=construct))
         worker.flush()
         self.worker_pid = worker.pid
         lines, stopped = 0, None

@@ -82,6 +82,8 @@ class Job(NamedTuple):
     """Whether `file` is a copy, to be removed where the parent is killed."""
     row: Format | None = None
     """Whose reader it is for; None: as its first bytes say."""
+    construct: str | None = None
+    """What of it only the library of that reader knows."""
     allowance: int | None = None
     """Bytes that the worker may have resident, all in all."""
     predicted_peak: int | None = None

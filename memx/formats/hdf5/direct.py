@@ -259,7 +259,7 @@ def open_file(reader: StreamReader) -> HDF5File:
     except UnsupportedSource as exc:
         if exc.offset is None:
             raise
-        raise BelongsTo("hdf5-library") from exc
+        raise BelongsTo("hdf5-library", exc.message.removesuffix(" is not known")) from exc
     except FAULTS as exc:
         raise CorruptFile("the superblock or what it points to ends in its midst") from exc
 

@@ -32,7 +32,7 @@ class DemuxedReader(StreamReader):
         try:
             return self._open()
         except NotKnown as exc:
-            raise BelongsTo("video") from exc
+            raise BelongsTo("video", str(exc)) from exc
         except CorruptFile as exc:
             raise cut_off(self.source, self.extent) or exc from exc
 

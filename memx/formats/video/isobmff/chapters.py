@@ -37,7 +37,7 @@ def _chapters(film: Film, track: Track, limit: int) -> None:
         if before is not None:
             _chapter(film, track, before, start, limit)
         if number >= _MOST_CHAPTERS:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "very many chapters")
         before = (number, pos, start, size)
     if before is not None:
         _chapter(film, track, before, track.duration, limit)

@@ -342,8 +342,8 @@ class DescriptionReader:
         """`lhvC` (ISO/IEC 14496-15, 9): pictures of several layers."""
         self._track.dispositions.add("multilayer")
 
-    def _refuse(self, _space: Space, _box: Box) -> None:
-        raise BelongsTo("video")
+    def _refuse(self, _space: Space, box: Box) -> None:
+        raise BelongsTo("video", f"a box {four_characters(box.kind)} in a sample description")
 
     _HANDLERS: ClassVar[dict[bytes, Callable[["DescriptionReader", Space, Box], None]]] = {
         **dict.fromkeys((b"avcC", b"hvcC", b"av1C", b"vvcC", b"evcC", b"lvcC", b"apvC", b"glbl"), _global),
@@ -371,7 +371,7 @@ class DescriptionReader:
     def _finish(self) -> None:
         track = self._track
         if track.codec in _UNKNOWN:
-            raise BelongsTo("video")
+            raise BelongsTo("video", f"{track.codec} in a track")
         if track.kind == "audio" and not track.sample_rate and track.time_scale > 1:
             track.sample_rate = track.time_scale
         if track.codec in _RATE_OF_CODE:

@@ -101,7 +101,7 @@ class EditedSamples:
         track.duration = min(track.duration, end - begin)
         self._least -= empty
         if len(found) > _FEW and len(found) * self._table.count > _MOST_SHOWN:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "very many edits of many samples")
         if track.kind == "video" and self._least > 0:
             return [
                 replace(s, shift=None if s.shift is None else s.shift - self._least, at=s.at - self._least)
@@ -168,13 +168,13 @@ class EditedSamples:
     def _from(self, start: int) -> Iterator[Sample]:
         self._far -= start
         if self._far < 0:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "edits that lead far to and fro")
         return self._table.samples(start)
 
     def _count_step(self) -> None:
         self._steps -= 1
         if self._steps < 0:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "edits that lead to and fro in many samples")
 
     def _stepped(self, start: int, duration: int) -> Iterator[tuple[Sample, int]]:
         """Samples, and by what the next one is decoded later; for the last one that is `duration`."""

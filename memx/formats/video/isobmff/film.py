@@ -96,7 +96,7 @@ class Film:
             self._segment_index(box)
         elif box.kind in (b"udta", b"meta", b"uuid"):
             if box.kind == b"meta" and any(child(self.space, box, b"iinf", skip) for skip in (0, 4)):
-                raise BelongsTo("video")
+                raise BelongsTo("video", "pictures as items")
             self._reader.read(self.space, Box(b"root", box.at, box.at, box.end))
 
     def _segment_index(self, box: Box) -> None:

@@ -185,7 +185,9 @@ class MovieReader:
         elif kind == b"m1a ":
             track.codec = "mp2"
         elif kind == b"MPEG":
-            raise BelongsTo("video")  # an MPEG stream, its own container, in the media data
+            raise BelongsTo(
+                "video", "an MPEG stream in a track"
+            )  # an MPEG stream, its own container, in the media data
         name = data[24:]
         if name and name[0]:
             pascal = not self.movie.isom and name[0] == len(name) - 1
@@ -199,7 +201,7 @@ class MovieReader:
         width = 8 if space.number(box.body, 1) == 1 else 4
         count = min(space.number(box.body + 4, 4), (box.size - 8) // (2 * width + 4))
         if count > _MOST_EDITS:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "an edit list of very many edits")
         edits = []
         for number in range(count):
             data = space.read(box.body + 8 + number * (2 * width + 4), 2 * width)
@@ -224,7 +226,7 @@ class MovieReader:
         """8.7.2: media in other files are nothing that this reader looks for."""
         for inner in boxes(space, box.body + 8, box.end):
             if inner.kind == b"alis" and inner.end - inner.at > 150:
-                raise BelongsTo("video")
+                raise BelongsTo("video", "media in other files")
 
     def _defaults(self, space: Space, box: Box, _depth: int) -> None:
         """`trex`, 8.8.3."""
@@ -314,7 +316,7 @@ class MovieReader:
             raise CorruptFile("a movie box is compressed in a way that is not known", offset=box.at)
         length = int.from_bytes(head[20:24], "big")
         if length > _LONGEST_MOVIE or box.size > _LONGEST_MOVIE:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "a very long compressed movie box")
         try:
             data = zlib.decompressobj().decompress(space.read(box.body + 24, box.size - 24), length)
         except zlib.error as exc:

@@ -88,7 +88,7 @@ def chunk_runs(track: Track) -> Iterator[tuple[int, int]]:
     before: tuple[int, int] | None = None
     for first, count, description in triples(table):
         if track.entry is not None and description != track.entry + 1:
-            raise BelongsTo("video")
+            raise BelongsTo("video", "samples of several descriptions in a track")
         if before is not None:
             if first <= before[0]:
                 raise CorruptFile(f"the run of chunks from {first} follows one from {before[0]}", offset=table.at)
