@@ -92,6 +92,7 @@ MUXED = {
     "one segment index.mp4": {"movflags": "+dash+global_sidx+frag_keyframe"},
     "negative offsets.mp4": {"movflags": "+negative_cts_offsets"},
     "negative offsets in fragments.mp4": {"movflags": "+negative_cts_offsets+frag_keyframe+empty_moov"},
+    "one sample in moov.mp4": {"movflags": "+frag_every_frame"},
     "delayed moov.mp4": {"movflags": "+frag_keyframe+delay_moov"},
     "cmaf.mp4": {"movflags": "+cmaf"},
     "hints.mp4": {"movflags": "+rtphint"},
@@ -382,6 +383,17 @@ def test_metadata_agrees_with_ffmpeg(name: str, tmp_path: Path) -> None:
     assert differences(path, UNDECODED) == []
     records = read(path)[0]
     assert len(records[0]["tags"]) > 3 or of(records, "chapter")
+
+
+ROLES = {"caption": 3, "commentary": 2, "descriptions": 3, "dub": 2, "forced-subtitle": 2, "main": 1}
+
+
+@pytest.mark.parametrize(("role", "count"), ROLES.items())
+def test_roles_are_dispositions(role: str, count: int, tmp_path: Path) -> None:
+    kind = full(b"kind", b"urn:mpeg:dash:role:2011\0", role.encode(), b"\0")
+    path = film(tmp_path / "made.mp4", [plan()], extra=udta(kind))
+    assert differences(path, UNDECODED) == []
+    assert sum(of(read(path)[0], "stream")[0]["disposition"].values()) == count
 
 
 def test_covers_are_named_and_not_read(tmp_path: Path) -> None:
