@@ -125,7 +125,7 @@ def _selection(body: bytes) -> dict[str, Any]:
     try:
         kind, version = struct.unpack_from("<II", body, 0)
         if kind not in (1, 2):
-            return {}
+            return {"points": 0} if kind == 0 else {}
         first, last, points = _points(body, version) if kind == 1 else _hyperslab(body, version)
     except (struct.error, ValueError, IndexError):
         return {}
