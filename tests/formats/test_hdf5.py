@@ -299,6 +299,29 @@ def test_floats_keep_every_bit(read: Read, tmp_path: Path) -> None:
     assert np.array(again).tobytes() == values.tobytes()
 
 
+def test_complex_numbers_of_halves_and_regions_of_nothing(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "rare.h5"
+    with h5py.File(path, "w") as file:
+        halves = np.array((1, -2), [("r", "f2"), ("i", "f2")])
+        file["halves"], file.attrs["halves"] = halves, halves
+        file.attrs["nothing"] = file.create_dataset("data", (4,), "f4").regionref[0:0]
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    assert by_path(records)["/"]["attributes"]["nothing"]["points"] == 0
+    assert by_path(records)["/halves"]["dtype"] == "[('r', '<f2'), ('i', '<f2')]"
+
+
+def test_an_x87_float_without_its_leading_one_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "floats.h5"
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple((2,))
+        there = h5py.h5a.create(file.id, b"values", h5py.h5t.NATIVE_LDOUBLE, space)
+        there.write(np.array([1.5, 1.5], np.longdouble))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"\xc0\xff\x3f", b"\x40\xff\x3f", 1))
+    assert by_path(directly(path))["/"]["attributes"]["values"] == ["NaN", 1.5]
+
+
 _READ_ALL = """
 import sys
 from pathlib import Path

@@ -16,6 +16,7 @@ from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
 from memx.formats import detect
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader
 from memx.formats.video import VideoStreamReader
+from memx.formats.video.codecs import still
 from memx.formats.video.isobmff import IsoStreamReader
 from memx.records import Record, decode, encode
 from memx.sources import open_source
@@ -92,6 +93,7 @@ MUXED = {
     "one segment index.mp4": {"movflags": "+dash+global_sidx+frag_keyframe"},
     "negative offsets.mp4": {"movflags": "+negative_cts_offsets"},
     "negative offsets in fragments.mp4": {"movflags": "+negative_cts_offsets+frag_keyframe+empty_moov"},
+    "one sample in moov.mp4": {"movflags": "+frag_every_frame"},
     "delayed moov.mp4": {"movflags": "+frag_keyframe+delay_moov"},
     "cmaf.mp4": {"movflags": "+cmaf"},
     "hints.mp4": {"movflags": "+rtphint"},
@@ -145,6 +147,7 @@ CODECS = {
     "png": ("rgb24", "alac", "mov"),
     "rawvideo": ("uyvy422", "pcm_u8", "mov"),
     "qtrle": ("rgb24", "pcm_alaw", "mov"),
+    "rpza": ("rgb555le", "pcm_s8", "mov"),
 }
 
 
@@ -157,6 +160,57 @@ def test_agrees_whatever_the_codec(picture: str, tmp_path: Path) -> None:
         audio = samples._codec(out, sound, rate=48000 if sound == "libopus" else 44100, layout="stereo")
         samples._interleave(out, video, audio)
     assert differences(path) == []
+
+
+SOUNDS = {
+    # codec, layout: kind of file
+    ("aac", "quad"): "mp4",
+    ("aac", "2.1"): "mp4",
+    ("aac", "7.1"): "mp4",
+    ("aac", "hexagonal"): "mp4",
+    ("alac", "5.1"): "mov",
+    ("libopus", "quad"): "mp4",
+    ("libopus", "6.1"): "mp4",
+    ("mp2", "stereo"): "mov",
+}
+
+
+@pytest.mark.parametrize(("codec", "layout"), SOUNDS)
+def test_agrees_whatever_the_sound(codec: str, layout: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{codec}.{SOUNDS[codec, layout]}"
+    with av.open(str(path), "w") as out:
+        video = samples._codec(out, "mpeg4", width=64, height=48, pix_fmt="yuv420p")
+        audio = samples._codec(out, codec, rate=48000, layout=layout)
+        samples._interleave(out, video, audio)
+    assert differences(path) == []
+
+
+@pytest.mark.parametrize("entry", [b"ms\0\x20", b"ms\0\2", b"ms\x02\x8f", b"FFV1", b"theo", b"H261", b"MJPG"])
+def test_codes_of_riff(entry: bytes, tmp_path: Path) -> None:
+    kind = b"soun" if entry[:2] == b"ms" else b"vide"
+    path = film(tmp_path / "made.mov", [plan(), plan(kind=kind, entry=entry)])
+    assert differences(path, UNDECODED | {"sample_fmt", "bit_rate", "codec_tag_string"}) == []
+    assert of(read(path)[0], "stream")[1]["codec"]
+
+
+def test_the_first_packet_of_dts_says_what_it_is(tmp_path: Path) -> None:
+    head = bytes.fromhex("7ffe8001 fc3c75b2 76c00538 0009ef7b")
+    path = film(tmp_path / "made.mov", [plan(), plan(kind=b"soun", entry=b"dtsc", sizes=[1884], chunks=[1])])
+    sound = [packet for packet in of(read(path)[0], "packet") if packet["stream_index"] == 1]
+    at = sound[0]["pos"]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + head + whole[at + len(head) :])
+    stream = of(read(path)[0], "stream")[1]
+    assert (stream["profile"], stream["bit_rate"], stream["channel_layout"]) == ("DTS", 1411200, "5.1(side)")
+
+
+def test_a_jpeg_with_the_range_of_television() -> None:
+    frame = bytes.fromhex("ffc0 0011 08 0030 0040 03 012200 021101 031101")
+    comment = b"\xff\xfe\0\x0cCS=ITU601\0"
+    for head, name in ((b"", "yuvj420p"), (comment, "yuv420p")):
+        found = still.jpeg(b"\xff\xd8" + head + frame)
+        assert found is not None
+        assert found.pix_fmt == name
 
 
 def test_lines_are_records(muxed: dict[str, Path]) -> None:
@@ -382,6 +436,17 @@ def test_metadata_agrees_with_ffmpeg(name: str, tmp_path: Path) -> None:
     assert differences(path, UNDECODED) == []
     records = read(path)[0]
     assert len(records[0]["tags"]) > 3 or of(records, "chapter")
+
+
+ROLES = {"caption": 3, "commentary": 2, "descriptions": 3, "dub": 2, "forced-subtitle": 2, "main": 1}
+
+
+@pytest.mark.parametrize(("role", "count"), ROLES.items())
+def test_roles_are_dispositions(role: str, count: int, tmp_path: Path) -> None:
+    kind = full(b"kind", b"urn:mpeg:dash:role:2011\0", role.encode(), b"\0")
+    path = film(tmp_path / "made.mp4", [plan()], extra=udta(kind))
+    assert differences(path, UNDECODED) == []
+    assert sum(of(read(path)[0], "stream")[0]["disposition"].values()) == count
 
 
 def test_covers_are_named_and_not_read(tmp_path: Path) -> None:

@@ -203,6 +203,16 @@ def _sound_in_laces() -> bytes:
     return film(cluster(0, *pictures(0, 10), *blocks), tracks=video_track() + sound_track())
 
 
+def _delayed_sound(begin: int) -> bytes:
+    """Opus made of 8000 samples a second, the first 6.5 ms of it not to be heard; `begin` in milliseconds."""
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 312, 8000, 0, 0)
+    sound = element(0xE1, element(0xB5, 8000.0), element(0x9F, 1))
+    about = element(0xD7, 2), element(0x73C5, 1002), element(0x83, 2), element(0x86, "A_OPUS"), element(0x63A2, head)
+    delayed = element(0xAE, *about, element(0x56AA, 6_500_000), element(0x56BB, 80_000_000), sound)
+    blocks = [simple(2, begin + 20 * number, b"\xfc" + bytes(30)) for number in range(8)]
+    return film(cluster(0, *pictures(0, 4), *blocks), tracks=video_track() + delayed)
+
+
 def _groups() -> bytes:
     group = [
         element(GROUP, element(BLOCK, block(1, 0, KEY_FRAME)), element(DURATION, 40)),
@@ -234,6 +244,9 @@ def _pictures_of_text(begin: int, *, deflated: bool = False) -> bytes:
 
 CONSTRUCTS = {
     "laces": _sound_in_laces(),
+    "delayed": _delayed_sound(0),
+    "delayed_late": _delayed_sound(3),
+    "delayed_before_time": _delayed_sound(-3),
     "groups": _groups(),
     "unknown": segment(
         info(duration=None), element(TRACKS, video_track()),

@@ -317,6 +317,8 @@ def _floating(
             value = int.from_bytes(raw, "big" if bits & 1 else "little")
         mantissa, exponent = value >> m_at & (1 << m_size) - 1, value >> e_at & top
         sign = -1.0 if value >> sign_at & 1 else 1.0
+        if exponent and (e_size, m_size) == (15, 64) and not mantissa >> 63:
+            return number(math.nan)  # without its leading one an x87 takes it for no number
         if exponent == top and not bits & 0x40:
             fraction = mantissa & ~(0 if implied else 1 << m_size - 1)
             return number(math.nan if fraction else sign * math.inf)
@@ -350,7 +352,7 @@ def _array(base: Datatype, shape: tuple[int, ...], kind: int) -> Datatype:
 
 
 def _complex_of(part: Datatype, size: int) -> Datatype:
-    if part.kind != FLOAT or part.decode is None or part.size * 2 != size:
+    if part.kind != FLOAT or part.decode is None or part.size * 2 != size or part.dtype[1:] == "f2":
         return Datatype(COMPLEX, size, f"V{size}", None)
     first = part.decode
     name = part.dtype[0] + "c" + str(2 * int(part.dtype[2:]))
@@ -364,6 +366,7 @@ def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatyp
         if (
             real.kind == FLOAT
             and real.dtype == imaginary.dtype
+            and real.dtype[1:] != "f2"  # of which NumPy has no complex numbers
             and (first, second, 2 * real.size) == (0, real.size, size)
         ):
             return _complex_of(real, size)

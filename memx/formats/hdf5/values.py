@@ -168,7 +168,7 @@ def _selection(body: bytes) -> dict[str, Any]:
     try:
         kind, version = struct.unpack_from("<II", body, 0)
         if kind not in (1, 2):
-            return {}
+            return {"points": 0} if kind == 0 else {}
         if not 1 <= version <= kind + 1:
             raise UnsupportedSource(f"a selection of type {kind}, version {version} is not known")
         first, last, points = _points(body, version) if kind == 1 else _hyperslab(body, version)

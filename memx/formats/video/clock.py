@@ -79,7 +79,7 @@ class Clock:
     """How many samples a packet of so many bytes has, where that is told by its size."""
     sample_rate: int = 0
     skipped: int = 0
-    """Units of time at the beginning that are not to be heard: `start` is behind them."""
+    """Units of time at the beginning of a first packet that are not to be heard: `start` is behind them."""
     undecided: int = 0
     """How many more pictures pass before FFmpeg believes in `delay`, and gives times of decoding."""
 
@@ -216,11 +216,11 @@ class Clock:
             if is_relative(packet.dts):
                 packet.dts += shift
             if self.start == NO_TIME and packet.pts != NO_TIME:
-                self.start = packet.pts + self.skipped
+                self.start = packet.pts
         if not self.undecided:
             self.reorder(mine)
         if self.start == NO_TIME:
-            self.start = pts + self.skipped if pts != NO_TIME else pts
+            self.start = pts + self.skipped if pts != NO_TIME and not mine else pts
 
     def reorder(self, packets: Iterable[Packet]) -> None:
         """Gives packets without a time of decoding the times at which they are shown, in order."""

@@ -31,7 +31,7 @@ _PNG_FORMATS = {
 
 def jpeg(data: bytes) -> PictureFormat | None:
     """The format of a JPEG picture; None where its frame header is not in `data`, or is of a rare kind."""
-    found, at = PictureFormat(), 2
+    found, at, narrow = PictureFormat(), 2, False
     if data[:2] != b"\xff\xd8":
         return None
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -41,18 +41,22 @@ def jpeg(data: bytes) -> PictureFormat | None:
             continue
         if marker == 0xE0 and data[at + 4 : at + 9] == b"JFIF\0" and at + 16 <= len(data):
             found.aspect = struct.unpack(">HH", data[at + 12 : at + 16])
+        elif marker == 0xFE and data[at + 4 : at + 13] == b"CS=ITU601":
+            narrow = True
         elif marker in (0xC0, 0xC1, 0xC2):
-            return _frame(data[at + 2 : at + 2 + length], marker, found)
+            return _frame(data[at + 2 : at + 2 + length], marker, found, narrow=narrow)
         at += 2 + length
     return None
 
 
-def _frame(header: bytes, marker: int, found: PictureFormat) -> PictureFormat | None:
+def _frame(header: bytes, marker: int, found: PictureFormat, *, narrow: bool) -> PictureFormat | None:
+    """A frame header (B.2.2); a comment may have said that samples are those of ITU-R BT.601, of a narrow range."""
     if len(header) < 8 or len(header) < 8 + 3 * header[7] or header[2] != 8:
         return None
     found.height, found.width = struct.unpack(">HH", header[3:7])
     samplings = tuple(header[9 + 3 * number] for number in range(header[7]))
-    found.pix_fmt = _SAMPLINGS.get(samplings if len(samplings) > 1 else (0x11,))
+    name = _SAMPLINGS.get(samplings if len(samplings) > 1 else (0x11,))
+    found.pix_fmt = name.replace("yuvj", "yuv") if name and narrow else name
     found.profile = _JPEG_PROFILES[marker]
     return found if found.pix_fmt else None
 

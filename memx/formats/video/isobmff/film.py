@@ -149,6 +149,8 @@ class Film:
             if track.duration > 0 and not table.broken:
                 stored = _total(track, table.count) if table.count != track.sample_count else track.data_size
                 track.bit_rate = stored * 8 * track.time_scale // track.duration
+            if track.fixed_size:
+                track.data_size = 0  # beside fragments FFmpeg counts the samples whose sizes a table gives
         if track.edits and self._advanced and not table.broken:
             self.edited[track.index] = EditedSamples(self.movie, track, table)
         if track.kind == "video":

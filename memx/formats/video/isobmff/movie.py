@@ -290,6 +290,15 @@ class MovieReader:
             count = min(space.number(at, 4), (box.end - at - 4) // 8)
             track.rap = Table(space, at + 4, count) if count else track.rap
 
+    def _kind(self, space: Space, box: Box, _depth: int) -> None:
+        """8.10.4: what a track is for, by the roles of DASH (ISO/IEC 23009-1, 5.8.5.5)."""
+        track = self._last()
+        scheme, _, rest = space.body(box, _LONGEST_NAME)[4:].partition(b"\0")
+        if track is not None and scheme.startswith(b"urn:mpeg:dash:role:2011"):
+            for role, dispositions in _ROLES.items():
+                if rest.startswith(role):
+                    track.dispositions |= dispositions
+
     def _meta(self, space: Space, box: Box, depth: int) -> None:
         """8.11.1: in QuickTime no full box; what counts begins with the handler."""
         data = space.body(box, 4096)
@@ -351,6 +360,7 @@ class MovieReader:
         b"stsz": _sizes,
         b"stz2": _sizes,
         b"sbgp": _groups,
+        b"kind": _kind,
         b"meta": _meta,
         b"ilst": _items,
         b"----": _custom,
@@ -362,6 +372,13 @@ class MovieReader:
 
 
 _KINDS = {b"vide": "video", b"soun": "audio", b"subp": "subtitle", b"clcp": "subtitle"}
+_ROLES = {
+    b"caption": {"hearing_impaired", "captions"},
+    b"commentary": {"comment"},
+    b"description": {"visual_impaired", "descriptions"},
+    b"dub": {"dub"},
+    b"forced-subtitle": {"forced"},
+}
 _WIDTHS = {b"stts": 8, b"ctts": 8, b"stss": 4, b"stps": 4, b"stsc": 12, b"stco": 4, b"co64": 8}
 _MOST_EDITS = 1 << 12
 

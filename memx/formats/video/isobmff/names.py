@@ -79,6 +79,42 @@ media100 601N 601P dtnt dtNT dtpa dtPA
 cfhd CFHD
 """)
 
+# those of RIFF, which FFmpeg looks up behind QuickTime's
+VIDEO |= _by_code("""
+h264 H264 X264 VSSH
+hevc HEVC H265
+av1 AV01
+vp6 VP60 VP61 VP62
+vp7 VP70
+vp8 VP80
+vp9 VP90
+mpeg4 FMP4 DX50 MP4V
+msmpeg4v2 MP42 DIV2
+h261 H261
+flv1 FLV1
+wmv1 WMV1
+wmv2 WMV2
+wmv3 WMV3
+mjpeg MJPG LJPG
+jpegls MJLS
+theora theo
+ffv1 FFV1
+ffvhuff FFVH
+huffyuv HFYU
+utvideo ULRA ULRG ULY0 ULY2 ULY4 ULH0 ULH2 ULH4 UQY2 UQRG UQRA UQY0
+speedhq SHQ0 SHQ1 SHQ2 SHQ3 SHQ4 SHQ5 SHQ7 SHQ9
+snow SNOW
+asv1 ASV1
+asv2 ASV2
+amv AMVF
+msvideo1 CRAM MSVC
+zlib ZLIB
+zmbv ZMBV
+flashsv FSV1
+lagarith LAGS
+rawvideo I420 YV12 YUY2 UYVY Y800 GREY NV12
+""")
+
 SOUND = _by_code("""
 aac mp4a
 ac3 ac-3 sac3
@@ -117,7 +153,30 @@ flac fLaC
 truehd mlpa
 opus Opus
 mpegh_3d_audio mhm1
-""") | {b"ms\0U": "mp3", b"ms\0\x11": "adpcm_ima_wav", b"ms\0\x02": "adpcm_ms"}
+""") | {
+    b"ms" + form.to_bytes(2, "big"): name
+    for name, *forms in (
+        # as in WAVE files
+        ("adpcm_ms", 0x2),
+        ("pcm_alaw", 0x6),
+        ("pcm_mulaw", 0x7),
+        ("adpcm_ima_wav", 0x11),
+        ("adpcm_yamaha", 0x20),
+        ("gsm_ms", 0x31, 0x32),
+        ("g723_1", 0x42),
+        ("adpcm_g726", 0x45, 0x64),
+        ("mp2", 0x50),
+        ("mp3", 0x55),
+        ("adpcm_g722", 0x65, 0x28F),
+        ("wmav1", 0x160),
+        ("wmav2", 0x161),
+        ("ac3", 0x2000),
+        ("dts", 0x2001),
+        ("adpcm_swf", 0x5346),
+        ("vorbis", 0x566F),
+    )
+    for form in forms
+}
 
 TEXT = _by_code("""
 mov_text text tx3g

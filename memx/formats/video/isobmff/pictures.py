@@ -12,10 +12,13 @@ Head = Callable[[int], bytes]
 """Gives the first bytes of the first picture, at most so many."""
 
 _FIXED_FORMATS = {
-    "vp8": "yuv420p",
+    **dict.fromkeys(("vp8", "h261", "flv1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "asv1", "yuv4"), "yuv420p"),
     "svq1": "yuv410p",
+    "y41p": "yuv411p",
+    "amv": "yuvj420p",
+    "rpza": "rgb555le",
+    "smc": "pal8",
     "v210": "yuv422p10le",
-    "v410": "yuv444p10le",
     "r210": "gbrp10le",
 }
 _RAW_FORMATS = {
@@ -25,6 +28,12 @@ _RAW_FORMATS = {
     b"24BG": "bgr24",
     b"BGRA": "bgra",
     b"RGBA": "rgba",
+    b"v308": "vyu444",
+    b"v408": "uyva",
+    b"v410": "v30xle",
+    b"I420": "yuv420p",
+    b"UYVY": "uyvy422",
+    b"Y800": "gray",
 }
 _BY_DEPTH = {
     b"rle ": {16: "rgb555be", 24: "rgb24", 32: "argb"},

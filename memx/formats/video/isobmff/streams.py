@@ -15,7 +15,7 @@ from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.model import Track
 from memx.formats.video.isobmff.names import PCM_BITS, four_characters
 from memx.formats.video.isobmff.pictures import picture_format
-from memx.formats.video.isobmff.sound import LAYOUTS, aac
+from memx.formats.video.isobmff.sound import ALAC_LAYOUTS, FLAC_LAYOUTS, LAYOUTS, XIPH_LAYOUTS, aac
 from memx.formats.video.isobmff.times import reduced
 from memx.records import Record
 
@@ -29,14 +29,15 @@ _SIZED_BY_DECODER = frozenset(("mpeg4", "h263", "h261"))
 _IN_FIELDS = frozenset(("h264", "mpeg2video", "vc1"))
 """Codecs whose clock may tick twice a frame."""
 _FORMATS_OF_SAMPLES = """
-fltp aac mp3 mp2 mp1 ac3 eac3 opus vorbis amr_nb wmav1 wmav2 nellymoser
-flt amr_wb pcm_f32be pcm_f32le
+fltp aac mp3 ac3 eac3 dts opus vorbis amr_nb wmav1 wmav2
+flt nellymoser amr_wb pcm_f32be pcm_f32le
 dbl pcm_f64be pcm_f64le
 u8 pcm_u8 pcm_s8
-s16 pcm_s16be pcm_s16le pcm_alaw pcm_mulaw qdm2 mp4als
-s16p adpcm_ima_qt adpcm_ima_wav adpcm_ms mace3 mace6
+s16 pcm_s16be pcm_s16le pcm_alaw pcm_mulaw qdm2 mp4als adpcm_ms adpcm_yamaha adpcm_swf adpcm_g722 adpcm_g726 gsm gsm_ms
+s16p mp2 mp1 adpcm_ima_qt adpcm_ima_wav mace3 mace6 g723_1
 s32 pcm_s24be pcm_s24le pcm_s32be pcm_s32le
 """
+_LAYOUTS = {"opus": XIPH_LAYOUTS, "vorbis": XIPH_LAYOUTS, "flac": FLAC_LAYOUTS, "alac": ALAC_LAYOUTS}
 _SAMPLE_FORMATS = {
     codec: name for name, *codecs in map(str.split, _FORMATS_OF_SAMPLES.strip().splitlines()) for codec in codecs
 }
@@ -92,6 +93,8 @@ class StreamDescriber:
         record["r_frame_rate"] = ratio(rate or _ticks(track, found, base))
         if (track.attached and not track.tag) or track.codec in _SIZED_BY_DECODER:
             width, height = found.width, found.height
+            if not width and track.codec != "mpeg4" and sample is not None:
+                width, height = track.coded_width, track.coded_height
         else:
             width, height = _size(track, found)
         record["width"], record["height"] = width, height
@@ -108,10 +111,11 @@ class StreamDescriber:
 
     def _sound(self, record: Record, track: Track, sample: tuple[int, int] | None) -> None:
         layout, rate, channels, codec = track.channel_layout, track.sample_rate, track.channels, track.codec or ""
+        layouts = _LAYOUTS.get(codec, LAYOUTS)
         sample_format = _SAMPLE_FORMATS.get(codec)
         if codec == "aac" and track.config:
             said = aac(track.config)
-            layout = said.channel_layout
+            layout, layouts = said.channel_layout, {}
             record["profile"] = said.profile if sample is not None else None
         elif codec == "alac" and len(track.config) == 28:
             sample_format = "s16p" if track.config[9] <= 16 else "s32p"
@@ -124,18 +128,31 @@ class StreamDescriber:
                 channels = 1 if head[3] >> 6 == 3 else 2
         elif codec in ("ac3", "eac3") and sample is not None:
             record["bit_rate"] = track.coded_rate or sample[1] * 8 * rate // 1536
+        elif codec == "dts" and sample is not None:
+            layout = self._surround(record, sample, layout)
         elif codec == "opus":
             rate = 48000
         elif codec == "vorbis" and (at := track.config.find(b"\1vorbis")) >= 0 and len(track.config) >= at + 16:
             channels, rate = track.config[at + 11], int.from_bytes(track.config[at + 12 : at + 16], "little")
         if layout is None and sample_format is not None and codec not in (*PCM_BITS, "mp4als"):
-            layout = LAYOUTS.get(channels)
+            layout = layouts.get(channels)
         if record["bit_rate"] is None and codec in PCM_BITS:
             record["bit_rate"] = rate * channels * PCM_BITS[codec] or None
         elif record["bit_rate"] is None and codec in _FOUR_BITS:
             record["bit_rate"] = rate * channels * 4 or None
         record["sample_rate"], record["channels"] = rate or None, channels or None
         record["channel_layout"], record["sample_fmt"] = layout, sample_format
+
+    def _surround(self, record: Record, sample: tuple[int, int], layout: str | None) -> str | None:
+        """What the first packet of DTS says of itself; its layout where the container said none."""
+        from memx.formats.video.packets import NotKnown, dts
+
+        try:
+            said = dts.coding(self._head(sample, 16), sample[1])
+        except NotKnown:
+            return layout
+        record["profile"], record["bit_rate"] = said.profile, said.bit_rate
+        return said.layout
 
 
 def told_tags(values: dict[str, Any], limit: int) -> dict[str, Any]:

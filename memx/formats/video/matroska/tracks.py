@@ -105,15 +105,17 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
         _picture(track, entry.get("video", {}))
     elif kind == "audio":
         clock.sample_rate, clock.measure = made.coding.sample_rate, made.measure
-        clock.skipped = _skipped(made.coding, entry.get("codec_delay") or 0, base)
+        said = entry.get("audio", {})
+        rate = int(said.get("output_rate") or said.get("rate") or 8000.0)
+        clock.skipped = _skipped(made.coding, rate, entry.get("codec_delay") or 0, base)
     return track
 
 
-def _skipped(coding: Coding, delay: int, base: Fraction) -> int:
-    """Units of time that `delay` nanoseconds are, by way of whole samples as in FFmpeg."""
-    rate = coding.sample_rate
-    if not rate:
-        return 0
+def _skipped(coding: Coding, rate: int, delay: int, base: Fraction) -> int:
+    """Units of time that `delay` nanoseconds are, by way of whole samples as in FFmpeg.
+
+    FFmpeg counts the samples at Opus' 48 kHz, whatever the track's `rate` is, and takes them to be of that.
+    """
     samples = rescale(delay, Fraction(48000 if coding.name == "opus" else rate, NANOSECONDS))
     return rescale(samples, 1 / (rate * base))
 

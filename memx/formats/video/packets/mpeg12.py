@@ -17,8 +17,13 @@ _RATES: tuple[Ratio, ...] = (
     (50, 1),
     (60000, 1001),
     (60, 1),
+    (15, 1),
+    (5, 1),
+    (10, 1),
+    (12, 1),
+    (15, 1),
 )
-"""Table 6-4."""
+"""Table 6-4; those from 15 on are none of the standard's: encoders write them, and FFmpeg takes them."""
 _SHAPES: dict[int, Ratio] = {2: (4, 3), 3: (16, 9), 4: (221, 100)}
 """Display aspect ratios, table 6-3; 1 is square samples."""
 _PROFILES = {0: "4:2:2", 1: "High", 2: "Spatially Scalable", 3: "SNR Scalable", 4: "Main", 5: "Simple"}
