@@ -5,6 +5,7 @@ import random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -17,7 +18,7 @@ from memx.formats import detect
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.codecs import still
-from memx.formats.video.isobmff import IsoStreamReader
+from memx.formats.video.isobmff import IsoStreamReader, pictures
 from memx.records import Record, decode, encode
 from memx.sources import open_source
 from tests.contract.sources import command
@@ -706,3 +707,14 @@ def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
 
     few, many = peak(30_000), peak(400_000)
     assert many - few < 6 << 20
+
+
+@pytest.mark.parametrize(
+    ("sequence", "pixels"),
+    [("0a0d20000002aff79b5f2404340080", "gbrp"), ("", "yuv444p")],
+    ids=["sequence header", "none"],
+)
+def test_av1_of_red_green_and_blue(sequence: str, pixels: str) -> None:
+    track = SimpleNamespace(config=bytes.fromhex("81200000" + sequence))
+    found = pictures._av1(track)
+    assert (found.profile, found.pix_fmt) == ("High", pixels)

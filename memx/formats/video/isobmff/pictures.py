@@ -77,8 +77,16 @@ def _hevc(track: Track) -> PictureFormat | None:
 
 def _av1(track: Track) -> PictureFormat | None:
     from memx.formats.video.codecs import av1
+    from memx.formats.video.packets import NotKnown
+    from memx.formats.video.packets.av1 import coding
 
-    return av1.av1(track.config)
+    found = av1.av1(track.config)
+    try:
+        if found is not None:  # whether they are red, green and blue only the sequence header says
+            found.pix_fmt = coding(track.config).pix_fmt
+    except NotKnown:
+        pass
+    return found
 
 
 def _vp9(track: Track) -> PictureFormat | None:
