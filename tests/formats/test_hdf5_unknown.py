@@ -304,3 +304,20 @@ def test_a_superblock_of_an_unknown_version_sends_the_whole_file(tmp_path: Path)
     file, *_, end = Stream(path).records()
     assert (file["reader"], end["status"]) == ("h5py", "failed")  # the library does not know it either
     assert end["metrics"]["asked_library"] == {"superblock version 9": 1}
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("netcdf", [False, True], ids=["hdf5", "netcdf"])
+def test_a_file_that_is_cut_is_truncated_however_little_is_left(libver: Any, netcdf: bool, tmp_path: Path) -> None:
+    path = tmp_path / ("file.nc" if netcdf else "file.h5")
+    with h5py.File(path, "w", libver=libver) as file:
+        if netcdf:
+            file.attrs["_NCProperties"] = "version=2"
+        for number in range(40):
+            file.create_dataset(f"set{number}", data=np.arange(100)).attrs["units"] = "K"
+            file.attrs[f"attribute{number}"] = number
+    whole = path.read_bytes()
+    for length in (100, 150, 300, 1000, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        *_, end = Stream(path).records()
+        assert end["status"] == "truncated", (length, end["reason"])

@@ -61,8 +61,8 @@ class HDF5StreamReader(StreamReader):
     def records(self) -> Iterator[Record]:
         try:
             yield from self._walk()
-        except FAULTS as exc:
-            raise CorruptFile("a structure of the file ends in its midst") from exc
+        except (CorruptFile, *FAULTS) as exc:
+            raise broken_off(self._file, exc) from exc
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
@@ -269,6 +269,15 @@ def raise_if_short(file: HDF5File) -> None:
     end = file.superblock.end_of_file
     if end != file.space.undefined and end > file.space.end:
         raise TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
+
+
+def broken_off(file: HDF5File, fault: Exception) -> CorruptFile | TruncatedFile:
+    """What is wrong where `fault` ends the reading: that the file is short, if it is."""
+    try:
+        raise_if_short(file)
+    except TruncatedFile as exc:
+        return exc
+    return fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
 
 
 def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:
