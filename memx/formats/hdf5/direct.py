@@ -12,7 +12,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked, asked_for_attributes, links_from_library, settled
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, construct_of, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -259,25 +259,29 @@ def open_file(reader: StreamReader) -> HDF5File:
     except UnsupportedSource as exc:
         if exc.offset is None:
             raise
-        raise BelongsTo("hdf5-library", exc.message.removesuffix(" is not known")) from exc
+        raise BelongsTo("hdf5-library", construct_of(exc.message)) from exc
     except FAULTS as exc:
         raise CorruptFile("the superblock or what it points to ends in its midst") from exc
 
 
 def raise_if_short(file: HDF5File) -> None:
     """Raises TruncatedFile where the file ends before what its superblock says was allocated."""
-    end = file.superblock.end_of_file
-    if end != file.space.undefined and end > file.space.end:
-        raise TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
+    short = _shortage(file)
+    if short is not None:
+        raise short
 
 
 def broken_off(file: HDF5File, fault: Exception) -> CorruptFile | TruncatedFile:
     """What is wrong where `fault` ends the reading: that the file is short, if it is."""
-    try:
-        raise_if_short(file)
-    except TruncatedFile as exc:
-        return exc
-    return fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
+    corrupt = fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
+    return _shortage(file) or corrupt
+
+
+def _shortage(file: HDF5File) -> TruncatedFile | None:
+    end = file.superblock.end_of_file
+    if end == file.space.undefined or end <= file.space.end:
+        return None
+    return TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
 def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:

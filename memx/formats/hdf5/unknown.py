@@ -96,10 +96,15 @@ def _page(options: ReadOptions, error: UnsupportedSource, question: dict[str, An
     return told[0] if told else None
 
 
+def construct_of(unknown: str) -> str:
+    """What the message `unknown` says that memx does not know."""
+    return unknown.removesuffix(" is not known")
+
+
 def asked(options: ReadOptions, unknown: str, question: dict[str, Any], *, counted: bool = False) -> list[Record]:
     """What the library answers about an object that has what `unknown` says; nothing where it has no answer."""
     if options.ask_library is None:
         return []
-    construct = "" if counted else unknown.removesuffix(" is not known")
+    construct = "" if counted else construct_of(unknown)
     told = options.ask_library(_LIBRARY, construct, question)
     return told if told and told[0]["type"] != "error" else []
