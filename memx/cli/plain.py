@@ -32,6 +32,6 @@ def _configured(environment: Mapping[str, str]) -> bool:
 
 def stream(names: list[str]) -> int:
     """What `memx.cli.stream` does with the sources `names` and no options; the exit status."""
-    options = StreamOptions()
+    options = StreamOptions(two_processes=True)
     complete = emit((Stream(name, options) for name in names), OutputOptions(sources=names))
     return 0 if complete else 1

@@ -116,6 +116,7 @@ def stream(
         max_memory=max_memory,
         timeout=timeout,
         collectors=context.obj.tables or None,
+        two_processes=True,
     )
     to = OutputOptions(file=output, table=table, color=not no_color, sources=source)
     complete = emit((Stream(name, wanted) for name in source), to)

@@ -45,6 +45,9 @@ class StreamOptions(NamedTuple):
     """Whether that tells also which records raised the peak; it looks after each of them."""
     collectors: Mapping[str, Mapping[str, Any]] | None = None
     """Settings of the collector as tables, by format or extractor: see `memx.engine.collector.setting`."""
+    two_processes: bool = False
+    """Whether this process may be forked for a second one that reads a long film along: see
+    `memx.engine.reading.companion`. Not for programs whose other threads hold what a fork must not inherit."""
     repeat: int = 0
     """So often, or more, a worker reads the source to tell what stays behind: see `memx.engine.reading.repeating`."""
 

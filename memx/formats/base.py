@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import chain
 from types import TracebackType
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from memx.formats import Format, by_key
 from memx.records import Record, encode_all, sentence
@@ -14,6 +14,19 @@ from memx.sources import Origin, Source, open_source, spool
 
 def _fresh(size: int) -> AbstractContextManager[memoryview]:
     return memoryview(bytearray(size))
+
+
+class Companion(Protocol):
+    """Another process that has the same reader open, and tells stretches of the source."""
+
+    def ask(self, question: dict[str, Any]) -> bool:
+        """Has it tell a stretch: see `StreamReader.stretch`. False where it is not there any more.
+
+        One question at a time: what is asked is answered before more is asked.
+        """
+
+    def answer(self) -> tuple[dict[str, Any], list[bytes]] | None:
+        """Waits for what it tells; None where it is not there any more."""
 
 
 class ReadOptions(NamedTuple):
@@ -36,6 +49,9 @@ class ReadOptions(NamedTuple):
     ask_library: Callable[[str, str, dict[str, Any]], list[Record]] | None = None
     """Asks the reader of a row of `FALLBACKS` (its key) for what has a construct (in words) that the reader does not
     know: what its `answer` to the question gives. None: nobody is there to be asked."""
+    accompany: Callable[[], Companion | None] | None = None
+    """Starts another process that reads along, once at most, for readers that can tell one stretch of a source without
+    those before it. None: what there is to do is to be done here."""
     chunks: bool = False
     """Whether each chunk of a chunked data set gets a record."""
     summary: bool = False
@@ -111,6 +127,13 @@ class StreamReader(ABC):
 
     def answer(self, question: dict[str, Any]) -> list[Record]:
         """The records of one thing that another reader of the format does not know; for readers of libraries."""
+        raise NotImplementedError
+
+    def stretch(self, question: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+        """What is said of a stretch, and the records in it, in blocks of lines: for readers that ask a companion.
+
+        Called in the process that this reader was copied to. Questions, and what is said, are of JSON's types.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

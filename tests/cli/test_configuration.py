@@ -175,7 +175,7 @@ def test_variables_of_others_are_left_alone(
 ) -> None:
     monkeypatch.setenv(f"MEMX_{name}", "1")
     assert main(["stream", "x"]) == 0
-    assert seen == [(StreamOptions(), OutputOptions(sources=["x"]))]
+    assert seen == [(StreamOptions(two_processes=True), OutputOptions(sources=["x"]))]
 
 
 def test_status_says_what_was_read(

@@ -157,12 +157,13 @@ def test_the_command_makes_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
         strategy=ExtractionStrategy.CONSERVATIVE,
         with_path=True,
         max_memory=1 << 30,
+        two_processes=True,
         timeout=2.5,
     )
     assert main(["stream", "-"]) == 0
     assert calls == [
         (["one", "two"], [wanted, wanted], OutputOptions(file="out", table=True, color=False, sources=["one", "two"])),
-        (["-"], [StreamOptions()], OutputOptions(sources=["-"])),
+        (["-"], [StreamOptions(two_processes=True)], OutputOptions(sources=["-"])),
     ]
 
 

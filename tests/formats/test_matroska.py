@@ -285,7 +285,7 @@ BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_3
             st.sampled_from([1, 1, 2, 2, 300]),  # pictures, sound, and sound whose number takes two bytes
             st.integers(-20, 400),  # not before nought: how far a track has come then is not known there
             BLOCK_LENGTHS,
-            st.sampled_from([0, 0x80, 0x80, 0x84]),
+            st.sampled_from([0, 0x80, 0x80, 0x84, "group", "lasting"]),
             st.integers(0, 4),
         ),
         min_size=20,
@@ -296,11 +296,13 @@ BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_3
     st.sampled_from([clusters.HEAD, clusters._MOST_STEP]),
 )
 def test_the_hot_loop_tells_what_is_told_one_by_one(
-    blocks: list[tuple[int, int, int, int, int]], cut: int, damage: list[tuple[float, int]], step: int
+    blocks: list[tuple[int, int, int, int | str, int]], cut: int, damage: list[tuple[float, int]], step: int
 ) -> None:
     told = [
-        samples.simple(track, time, samples.OTHER_FRAME[:length].ljust(length, b"s"), flags, width)
-        for track, time, length, flags, width in blocks
+        _block(
+            track, time, (samples.OTHER_FRAME, samples.KEY_FRAME)[time % 2][:length].ljust(length, b"s"), form, width
+        )
+        for track, time, length, form, width in blocks
         if not width or length + 5 < (1 << 7 * width) - 1
     ]
     whole = _film_of(told)
@@ -325,6 +327,16 @@ def test_the_hot_loop_leaves_what_is_odd_to_the_other(odd: bytes, behind: int, s
     assert (told, faults, False) == _told(data, step, one_by_one=True)
     assert faults
     assert len(told) == 5 + len(before) + 3  # on with the next cluster
+
+
+def _block(number: int, time: int, payload: bytes, form: int | str, width: int) -> bytes:
+    """A simple block with the flags `form`; or a group, with what stands behind a block that is no key frame."""
+    if isinstance(form, int):
+        return samples.simple(number, time, payload, form, width)
+    behind = samples.element(samples.REFERENCE, b"\xd8") + samples.element(0x75A2, 1)
+    if form == "lasting":
+        behind = samples.element(samples.DURATION, 17) + behind
+    return samples.element(samples.GROUP, samples.element(samples.BLOCK, samples.block(number, time, payload)), behind)
 
 
 def _film_of(blocks: list[bytes]) -> bytes:

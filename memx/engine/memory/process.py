@@ -72,6 +72,12 @@ def resident_of(pid: int, proc: str = "/proc") -> int:
     return kilobytes(read_file(f"{proc}/{pid}/status"), b"VmRSS:")
 
 
+def private_of(pid: int) -> int:
+    """Resident memory that another process shares with none, in bytes; 0 where that cannot be told."""
+    told = read_file(f"/proc/{pid}/smaps_rollup")
+    return kilobytes(told, b"Private_Clean:") + kilobytes(told, b"Private_Dirty:")
+
+
 def data_size() -> int:
     """What RLIMIT_DATA counts of this process, in bytes: private writable memory, touched or not; 0 if untold."""
     return _status_field(b"VmData:")

@@ -4,6 +4,7 @@ import errno
 import fnmatch
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -19,11 +20,13 @@ from memx.engine.reading.memory import ReadingMemory
 from memx.errors import CorruptFile, MemxError, OverMemory, TruncatedFile
 from memx.formats import Format
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault, open_reader
+from memx.formats.lane import cores
 from memx.records import MAX_LINE, Record
 from memx.sources import LocalFile, Source
 
 if TYPE_CHECKING:
     from memx.engine.collector.setting import CollectorSetting
+    from memx.engine.reading.companion import Companion
 
 _RECORDS_A_LOOK = 32
 _Part = Record | list[Record] | bytes
@@ -79,6 +82,8 @@ class Session:
         self._memory = ReadingMemory(self.plan.chunk_size)
         self._reader: StreamReader | None = None
         self._librarian: Librarian | None = None
+        self._companion: Companion | None = None
+        self._may_share = False
         self._named = False
         self._count = 0
         self._fault: Record | None = None
@@ -103,7 +108,11 @@ class Session:
         return self._told(self._kept if self._is_edited else lambda reader: reader.portions())
 
     def blocks(self) -> Generator[Record | bytes]:
-        """The same; where nothing is left out or added, some records as lines: see `StreamReader.blocks`."""
+        """The same; where nothing is left out or added, some records as lines: see `StreamReader.blocks`.
+
+        Another process may tell some of them.
+        """
+        self._may_share = self._options.two_processes and not self._is_edited
         return self._told(self._kept if self._is_edited else lambda reader: reader.blocks())
 
     @property
@@ -128,8 +137,9 @@ class Session:
         finally:
             if self._reader is not None:
                 self._reader.close()
-            if self._librarian is not None:
-                self._librarian.close()
+            for other in (self._librarian, self._companion):
+                if other is not None:
+                    other.close()
         if not self._named:
             yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
         if self._fault is not None:
@@ -137,6 +147,11 @@ class Session:
             yield self._stamp(self._fault)
         # a library reads by itself: then only the kernel knows how much
         metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
+        if self._companion is not None:
+            metrics["bytes_read"] += self._companion.bytes_read
+            metrics["peak_rss"] += self._companion.private
+            metrics["peak_rss_delta"] += self._companion.private
+            metrics["peak_exact"] &= not self._companion.private
         asked = dict.fromkeys(self._constructs, 1) | (self._librarian.asked if self._librarian is not None else {})
         if asked:
             metrics["asked_library"] = asked
@@ -149,7 +164,7 @@ class Session:
                 self._source.forgo_read_ahead()
         options = reader_options(self._options, self.plan, self._memory)
         self._librarian = Librarian(self._source.local_path(), options, self._options.max_memory)
-        options = options._replace(ask_library=self._librarian)
+        options = options._replace(ask_library=self._librarian, accompany=self._accompanied())
         self._reader, added = open_reader(
             self._source, self._row, options, libraries=self._prepare is not None, handed_on=self._is_of
         )
@@ -169,6 +184,25 @@ class Session:
             yield told
             if not self._count % _RECORDS_A_LOOK:
                 self._memory.poll()
+
+    def _accompanied(self) -> Callable[[], "Companion | None"] | None:
+        """What starts a second process that reads along; None where there is no place for it."""
+        if not self._may_share or self._prepare is not None or not isinstance(self._source, LocalFile):
+            return None
+        if sys.platform != "linux" or self.plan.strategy is ExtractionStrategy.CONSERVATIVE or cores() < 2:
+            return None
+        return self._begin_to_share
+
+    def _begin_to_share(self) -> "Companion | None":
+        from memx.engine.reading.companion import Companion  # late: only what is long needs it
+
+        assert self._reader is not None
+        self._companion = companion = Companion(self._reader)
+        try:
+            companion.start()
+        except OSError:  # there may be too many processes: it goes without
+            return None
+        return companion
 
     def _is_of(self, row: Format, construct: str | None) -> None:
         self._row = row

@@ -61,8 +61,10 @@ class Clusters:
         """What was read last, at `start`."""
         self.start = 0
         self._begin = start
+        """What was passed counts from here."""
         self._file_size = source.size or 0
-        self._end = self._file_size if end is None else min(end, self._file_size)
+        self._last = self._end = self._file_size if end is None else min(end, self._file_size)
+        """Where the blocks end, and up to where they are given now."""
         self._cluster_end: int | None = None
         self._tracks = tracks
         self._read_before = source.bytes_read
@@ -70,7 +72,10 @@ class Clusters:
 
     def payload(self, block: Block, length: int) -> bytes:
         """The first `length` bytes of a block's payload, fewer where that is shorter, or the file ends."""
-        begin, length = block[7], min(length, block[5])
+        return self.read(block[7], min(length, block[5]))
+
+    def read(self, begin: int, length: int) -> bytes:
+        """`length` bytes at `begin`, fewer where the file ends."""
         at = begin - self.start
         if at >= 0 and at + length <= len(self.data):
             return self.data[at : at + length]
@@ -91,8 +96,47 @@ class Clusters:
             except CorruptFile as exc:
                 if len(self.faults) < MOST_FAULTS:
                     self.faults.append(fault(exc.code, exc.message, exc.offset))
-                self._resume(1 + (exc.offset or self._begin))
+                self._resume(1 + (exc.offset or self.at))
         return None
+
+    @property
+    def left(self) -> int:
+        """Bytes up to where the blocks end."""
+        return self._last - self.at
+
+    @property
+    def boundary(self) -> int | None:
+        """Where an element of the segment begins next; None where only reading on can tell."""
+        if self.at >= self.limit:
+            return self.at
+        return None if self._cluster_end is None else self.limit
+
+    def ahead(self, begin: int, length: int) -> tuple[int, int] | None:
+        """Where the last cluster begins of those that are `length` bytes together, or more, and where it ends.
+
+        The first element is at `begin`. None at the end, and where it cannot be told without reading the blocks.
+        """
+        at, last = begin, None
+        while at < self._last and at - begin < length:
+            head = self.source.read_at(at, 12)
+            name, width = identifier(head)
+            size, size_width = number(head, width)
+            end = at + width + size_width + (size or 0)
+            if not width or not size or end > self._last:
+                return None
+            if name == elements.CLUSTER:
+                last = at
+            at = end
+        return None if last is None else (last, at)
+
+    def begin_at(self, at: int) -> None:
+        """Goes on at the element of the segment that is at `at`."""
+        self._begin += at - self.at
+        self.at, self.limit = at, 0
+
+    def end_at(self, end: int | None) -> None:
+        """Gives the blocks up to `end`, where an element of the segment begins; None: up to the last one."""
+        self._end = self._last if end is None else end
 
     def load(self, at: int) -> bytes:
         """Reads a step at `at`."""
@@ -123,7 +167,7 @@ class Clusters:
             raise CorruptFile(f"the element 0x{name:X} at {at} reaches beyond its cluster", offset=at)
         if end > self._file_size:
             self.cut = True
-            self._end = self.limit = 0
+            self._last = self._end = self.limit = 0
             return None
         self.at = end
         if name == elements.TIMESTAMP:
@@ -195,7 +239,8 @@ class Clusters:
 
     def _resume(self, at: int) -> None:
         """Goes to where the next element of the segment begins, from `at` on; to the end if there is none."""
-        self._end, self.limit, self.at = self._file_size, 0, self._file_size
+        self._last = self._end = self.at = self._file_size
+        self.limit = 0
         while at < self._file_size:
             begin = at - self._scan_start
             if begin < 0 or begin + 4 > len(self._scan):

@@ -5,36 +5,26 @@ from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
-from memx.formats.video.assembly import LINES, line_pair, packet_line
+from memx.formats.video.assembly import LINES, packet_line
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
 from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
 from memx.formats.video.matroska.elements import SIMPLE_BLOCK
+from memx.formats.video.matroska.pace import MOST_TIME, Pace, pace_of
 from memx.formats.video.matroska.tracks import Track
-from memx.formats.video.packets import BIDIRECTIONAL, DROPPED, KEY
+from memx.formats.video.packets import DROPPED, KEY
 from memx.records import Record
 
 _LOOKED_AT = 64
 _UNPACKED = 1 << 12
 _MOST_LACES = 1 << 16
-_MOST_TIME = (1 << 63) - 1
 
 
 _IN_ONE, _IN_TWO, _IN_THREE = (struct.Struct(f">{form}").unpack_from for form in ("BBBhB", "BHBhB", "BBHBhB"))
 """How simple blocks begin whose sizes take so many bytes: identifier, size, number of the track, time, flags."""
 
-Look = Callable[[bytes, int, int], int]
-"""See `memx.formats.video.packets`."""
-Pace = tuple[tuple[str, str] | None, int, Track, tuple[str, str], str, int, int, int, Look | None, list[int] | None]
-"""How the packets of a track go on, once FFmpeg would have described its streams: for most, by simple sums.
-
-Their lines, where the container alone tells all of a packet, to be filled with `pts`, `dts`, `size` and `pos`; what is
-taken off its times; then, for the others: the track; its lines, to be filled with `pts`, `dts`, `duration`, `size` and
-`pos`; how long a packet lasts whose block does not say, nothing where `look` tells that; units of time in a second of
-sound, and what a sample is of them (0: `look` gives no samples); what was taken off its beginning; what looks at
-packets; and where pictures are reordered, the latest times, the least first. Of two lines the second is that of key
-frames.
-"""
+Row = tuple[tuple[str, str] | None, int, Callable[[bytes, int, int, bool, int, int, int], str | None]]
+"""What the hot loop needs of a pace: `even`, `shift` and `line`."""
 
 
 class Demuxer:
@@ -53,10 +43,12 @@ class Demuxer:
         """Of the block that `packets` stopped at."""
         self._paces: dict[int, Pace | None] | None = None
         """By the numbers of tracks; None before `add_lines`."""
-        self._quick: dict[int, Pace] = {}
-        """Those that are not None, by the byte that begins the body of a block."""
+        self._quick: dict[int, Row] = {}
+        """Of those that are not None, by the byte that begins the body of a block."""
         self.queue: list[Packet] = []
         self.faults: list[Record] = clusters.faults
+        self.odd = 0
+        """How many blocks were completed one by one."""
 
     @property
     def cut(self) -> bool:
@@ -72,25 +64,64 @@ class Demuxer:
 
     def add_lines(self, lines: list[str]) -> bool:
         """Adds the records of packets that `packets` did not give, as lines of JSON; whether there may be more."""
-        clusters = self._clusters
-        if self._paces is None:
-            paces = self._paces = {track.number: self._pace(track) for track in self._tracks}
-            self._quick = {0x80 | number: pace for number, pace in paces.items() if pace is not None and number < 0x80}
-            lines.extend(map(packet_line, self._frames_left))
-        self._run(lines)
+        clusters, paces = self._clusters, self._paced()
+        lines.extend(map(packet_line, self._frames_left))
+        if self._run(lines):
+            return True
         block = clusters.next_block()
         if block is None:
             return False
         track, time, key, laced, duration, size, pos, payload = block
-        pace, time, line = self._paces[track.number], time + clusters.time, None
-        if pace is not None and not laced and duration is None and time >= 0:
-            line = self._line(pace, time, key, size, pos, payload)
-        lines.extend(map(packet_line, self._of_block(block)) if line is None else (line,))
+        pace, time, line = paces[track.number], time + clusters.time, None
+        if pace is not None and not laced and time >= 0:
+            if duration:
+                line = pace.lasting(duration, time, key, size, pos)
+            else:
+                line = pace.line(clusters.data, clusters.start, time, key, size, pos, payload)
+            if pace.over:
+                self._set_pace(track, None)
+        if line is not None:
+            lines.append(line)
+            return True
+        lines.extend(map(packet_line, self._of_block(block)))
+        if pace is None and track.seen.clock.kind == "subtitle":  # which begin at any time
+            self._set_pace(track, pace_of(track, self._scale, clusters.read))
         return True
 
-    def _run(self, lines: list[str]) -> None:
-        """Adds the lines of simple blocks up to one that is not as most are: the hot loop."""
-        clusters, source, pace_of, append = self._clusters, self._clusters.source, self._quick.get, lines.append
+    def held_back(self) -> list[list[int]]:
+        """Of each track whose pictures are reordered the times of those that are held back, the least first.
+
+        Nothing else of the packets before it has a part in a packet that is as most are.
+        """
+        return [pace.window for pace in self._paced().values() if pace is not None and pace.window]
+
+    def go_on(self, begin: int, held_back: list[list[int]]) -> None:
+        """Goes on at the cluster at `begin`, before which `held_back` was so."""
+        self._frames_left = iter(())
+        self._clusters.begin_at(begin)
+        for mine, times in zip(self.held_back(), held_back, strict=True):
+            mine[:] = times
+
+    def _paced(self) -> dict[int, Pace | None]:
+        """How the packets of the tracks go on, by their numbers."""
+        if self._paces is None:
+            self._paces = {}
+            for track in self._tracks:
+                self._set_pace(track, pace_of(track, self._scale, self._clusters.read))
+        return self._paces
+
+    def _set_pace(self, track: Track, pace: Pace | None) -> None:
+        """How the packets of a track go on from now on; None: they are completed one by one."""
+        assert self._paces is not None  # it is set where they are made
+        self._paces[track.number] = pace
+        if track.number < 0x80:
+            self._quick.pop(0x80 | track.number, None)
+            if pace is not None:
+                self._quick[0x80 | track.number] = pace.even, pace.shift, pace.line
+
+    def _run(self, lines: list[str]) -> bool:
+        """Adds the lines of simple blocks: the hot loop. False where the next one is not as most are."""
+        clusters, source, row_of, append = self._clusters, self._clusters.source, self._quick.get, lines.append
         read, reads, dense, base, limit = source.reads_at(HEAD), 0, clusters.step == HEAD, clusters.time, clusters.limit
         at, data, start, last = clusters.at, clusters.data, clusters.start, min(limit, (source.size or 0) - HEAD)
         stop = start + len(data) - HEAD
@@ -109,97 +140,30 @@ class Demuxer:
                 else:
                     name, size, number, time, flags, width = _in_one_or_three(data, at - start)
                     pos = at + width
-                pace, time = pace_of(number), time + base
-                if pace is None or name != SIMPLE_BLOCK or pos + size > limit or flags & 6 or time < 0:
+                row, time = row_of(number), time + base
+                if row is None or name != SIMPLE_BLOCK or pos + size > limit or flags & 6 or time < 0:
                     break
-                even = pace[0]
+                even, shift, line_of = row
                 if even is not None and size > 4:
-                    time -= pace[1]
+                    time -= shift
                     append(even[flags > 0x7F] % (time, time, size - 4, pos))
                 else:
-                    clusters.data, clusters.start = data, start
-                    line = self._line(pace, time, flags > 0x7F, size - 4, pos, pos + 4)
+                    line = line_of(data, start, time, flags > 0x7F, size - 4, pos, pos + 4)
                     if line is None:
                         break
                     append(line)
                 at = pos + size
+            else:
+                return True
         except (struct.error, OSError):
             pass  # the file is shorter now, or cannot be read: who reads there again says so
         finally:
             source.was_read(HEAD * reads)
             clusters.at, clusters.data, clusters.start = at, data, start
-
-    def _line(self, pace: Pace, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
-        """The line of a packet of `size` bytes, whose block's body is at `pos`, and its payload at `payload`.
-
-        Empty where FFmpeg drops the packet. None, and nothing has happened, where it does not go the common way.
-        """
-        _, shift, track, line, lasting, units, parts, lead, look, window = pace
-        if look is not None:
-            clusters = self._clusters
-            said = look(clusters.data, payload - clusters.start, size)
-            if said < 0:
-                said = self._look_further(look, (track, time, key, 0, None, size, pos, payload), said)
-            if said == BIDIRECTIONAL and not units and window is None:
-                self._revoke(track)  # pictures are reordered, whatever the headers say
-                return None
-            if not units:
-                key = said == KEY
-            elif said == DROPPED:
-                return ""
-            else:
-                lasting = lasting or str(said * units // parts or "null")
-        time -= shift
-        dts: int | str = time
-        if window is not None:
-            window[0] = time
-            window.sort()
-            dts = window[0] if window[0] != NO_TIME else "null"
-        return line[key] % (time, dts, lasting, size + lead, pos) if size + lead else ""
-
-    def _revoke(self, track: Track) -> None:
-        """Has the packets of a track be completed one by one from now on."""
-        assert self._paces is not None  # there is a pace
-        self._paces[track.number] = None
-        self._quick.pop(0x80 | track.number, None)
-
-    def _pace(self, track: Track) -> Pace | None:
-        """The pace of a track; None where every packet has to be completed by itself."""
-        clock, encoding, look = track.seen.clock, track.encoding, track.look
-        reordered = clock.delay > 0
-        if track.scale != 1.0 or track.decoding_times or encoding.unpacker is not None or clock.undecided:
-            return None
-        if (reordered and clock.in_order) or clock.first_dts == NO_TIME or (encoding.lead and look is not None):
-            return None
-        step = 0 if track.cut_anew else track.default_duration // self._scale
-        if not step and not track.sounds:
-            if clock.measure is not None:
-                return None
-            frame = clock.frame_duration(Packet(track.index, NO_TIME, NO_TIME, 0, 1, None, key=False))
-            if frame:
-                step = frame.numerator * clock.base.denominator // (frame.denominator * clock.base.numerator)
-        units, parts = clock.base.denominator if track.sounds else 0, clock.sample_rate * clock.base.numerator
-        if units and not parts:
-            return None
-        window, lead = clock.window() if reordered else None, len(encoding.lead)
-        lasting = "" if units and look is not None and not step else str(step or "null")
-        line = line_pair(track.index, "%s", "%s", all_keys=clock.intra_only)
-        even = line_pair(track.index, "%d", lasting, all_keys=clock.intra_only)
-        told = None if look is not None or window is not None or lead else even
-        return told, track.shift, track, line, lasting, units, parts, lead, look, window
-
-    def _look_further(self, look: Callable[[bytes, int, int], int], block: Block, said: int) -> int:
-        """What `look` says once it has seen as much of a packet as it wants."""
-        have = 0
-        while said < 0 and said != DROPPED and -said > have:
-            head = self._clusters.payload(block, -said)
-            if len(head) <= have:
-                return 0
-            have = len(head)
-            said = look(head, 0, block[5])
-        return said if said >= 0 or said == DROPPED else 0
+        return False
 
     def _of_block(self, block: Block) -> Iterator[Packet]:
+        self.odd += 1
         try:
             for packet in self._frames(block):
                 track = self._tracks[packet.stream]
@@ -220,7 +184,7 @@ class Demuxer:
             most = _MOST_LACES if laced == lacing.XIPH else lacing.MOST_HEADER
             begin, sizes = lacing.sizes(laced, self._clusters.payload(block, most), whole, pos)
         count = len(sizes)
-        duration = min(said or 0, _MOST_TIME) or track.default_duration * count // self._scale
+        duration = min(said or 0, MOST_TIME) or track.default_duration * count // self._scale
         time = self._time(track, block_time)
         for number, size in enumerate(sizes):
             share = duration * (number + 1) // count - duration * number // count

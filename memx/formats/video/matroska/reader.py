@@ -6,7 +6,7 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import Tags, gathered, in_blocks, limited, packet_line, stream_record
+from memx.formats.video.assembly import Tags, in_blocks, limited, packet_line, stream_record
 from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
@@ -15,6 +15,7 @@ from memx.formats.video.matroska.header import HeaderReader, Segment
 from memx.formats.video.matroska.packets import Demuxer
 from memx.formats.video.matroska.tags import Chapter, chapters, close_chapters, distribute, file_tags
 from memx.formats.video.matroska.tracks import FIRST_BYTES, Attachment, Track, attachment_of, track_of
+from memx.formats.video.matroska.turns import Turns
 from memx.formats.video.packets import NotKnown
 from memx.formats.video.probe import Observed, Presentation, estimate, probe
 from memx.records import Record
@@ -23,6 +24,8 @@ CONTAINER = "matroska,webm"
 """FFmpeg's name of the format."""
 _SCALE = 1_000_000
 _SECOND = 1_000_000
+_LINE = 120
+"""Bytes of the line of a packet, about."""
 _MOST_BLOCKS = 1 << 12
 """The first packet of a track is looked for in so many blocks."""
 
@@ -50,7 +53,8 @@ class MatroskaStreamReader(DemuxedReader):
         tracks = [stream for stream in self._streams if isinstance(stream, Track)]
         if not self._streams:
             raise CorruptFile("there are no tracks", offset=segment.begin)
-        self._demuxer = Demuxer(self._clusters({t.number: t for t in tracks} | self._unwanted), tracks, scale)
+        self._blocks_of = self._clusters({t.number: t for t in tracks} | self._unwanted)
+        self._demuxer = Demuxer(self._blocks_of, tracks, scale)
         self._packets = self._demuxer.packets()
         seen = [stream.seen for stream in self._streams]
         probe(seen, self._packets, self._demuxer.queue)
@@ -71,10 +75,17 @@ class MatroskaStreamReader(DemuxedReader):
     def _blocks(self) -> Iterator[bytes]:
         if self.options.summary:
             return
-        queue = self._demuxer.queue
+        queue, turns = self._demuxer.queue, self._turns()
         yield from in_blocks(map(packet_line, queue))
         queue.clear()
-        yield from gathered(self._demuxer.add_lines)
+        yield from turns.blocks(self.options.accompany)
+
+    def stretch(self, question: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+        return self._turns().tell(question)
+
+    def _turns(self) -> Turns:
+        passed = max(1, self._blocks_of.at - (self._segment.first_cluster or 0))
+        return Turns(self._demuxer, self._blocks_of, _LINE * max(1, len(self._demuxer.queue)) / passed)
 
     def _ending(self) -> Iterator[Record]:
         """What was damaged. Raises TruncatedFile where the file ends before what it announces."""
