@@ -149,9 +149,7 @@ class Session:
         metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
         if self._companion is not None:
             metrics["bytes_read"] += self._companion.bytes_read
-            metrics["peak_rss"] += self._companion.private
-            metrics["peak_rss_delta"] += self._companion.private
-            metrics["peak_exact"] &= not self._companion.private
+            metrics["second_process_rss"] = self._companion.private
         asked = dict.fromkeys(self._constructs, 1) | (self._librarian.asked if self._librarian is not None else {})
         if asked:
             metrics["asked_library"] = asked
@@ -201,8 +199,9 @@ class Session:
         try:
             companion.start()
         except OSError:  # there may be too many processes: it goes without
-            return None
-        return companion
+            companion.close()
+            self._companion = None
+        return self._companion
 
     def _is_of(self, row: Format, construct: str | None) -> None:
         self._row = row
