@@ -20,8 +20,6 @@ _WORTH = 1 << 22
 """For so many bytes of lines another process is worth being started."""
 _MOST = 1 << 22
 """Bytes of lines of a stretch; one that has more is not told by a companion."""
-_MINE = 1.2
-"""How much longer the stretches of this process are, for it need not read the cluster before them."""
 _PATIENCE = 8
 """After so many stretches of which its companion told nothing, one after the other, this process goes on alone."""
 
@@ -81,8 +79,8 @@ class Turns:
     def _in_turns(self, companion: Companion) -> Iterator[bytes]:
         """The lines up to where nothing more can be shared."""
         clusters, demuxer, in_vain = self._clusters, self._demuxer, 0
-        while in_vain < _PATIENCE and (mine := self._stretch(clusters.boundary, _MINE)) is not None:
-            theirs = self._stretch(mine.end, 1)
+        while in_vain < _PATIENCE and (mine := self._stretch(clusters.boundary)) is not None:
+            theirs = self._stretch(mine.end)
             asked = theirs is not None and companion.ask({"warm": mine.last, "begin": theirs.begin, "end": theirs.end})
             clusters.end_at(mine.end)
             length = 0
@@ -105,7 +103,7 @@ class Turns:
             else:
                 in_vain += 1
 
-    def _stretch(self, begin: int | None, share: float) -> Stretch | None:
+    def _stretch(self, begin: int | None) -> Stretch | None:
         """The stretch from `begin` on; None at the end, and where only a reader of it can say where it ends."""
-        found = None if begin is None else self._clusters.ahead(begin, int(_LENGTH * share / self._density))
+        found = None if begin is None else self._clusters.ahead(begin, int(_LENGTH / self._density))
         return None if begin is None or found is None else Stretch(begin, found[1], found[0])
