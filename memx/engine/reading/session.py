@@ -100,6 +100,11 @@ class Session:
         """What was read of the source so far, as far as memx read it itself."""
         return self._source.bytes_read
 
+    @property
+    def given(self) -> int:
+        """How many lines were given so far, the `file` line among them."""
+        return self._named + self._count
+
     def __iter__(self) -> Generator[Record]:
         return self._told(self._kept)
 
@@ -141,6 +146,7 @@ class Session:
                 if other is not None:
                     other.close()
         if not self._named:
+            self._named = True
             yield self._stamp(self._file(self._row.name, self._row.library or reader_class.reader))
         if self._fault is not None:
             self._count += 1

@@ -102,7 +102,7 @@ class Stream:
         try:
             for part in parts:
                 for told in map(decode, part.splitlines()) if isinstance(part, bytes) and not blocks else (part,):
-                    lines = told.count(b"\n") if isinstance(told, bytes) else 1
+                    lines = self._lines_of(told, given)
                     last = self._is_last(told)
                     given += lines  # right before it is given: signals strike at calls
                     yield told
@@ -226,6 +226,13 @@ class Stream:
         yield self._stamp(record)
         self.status = "failed"
         yield self._stamp(end_record(self.path, self.status, record["message"], lines + 1, metrics))
+
+    def _lines_of(self, part: Record | bytes, given: int) -> int:
+        """How many lines there are in a part, behind `given` others."""
+        if not isinstance(part, bytes):
+            return 1
+        # counting takes longer than writing: the session has done it
+        return self._session.given - given if isinstance(self._session, Session) else part.count(b"\n")
 
     def _is_last(self, part: Record | bytes) -> bool:
         if isinstance(part, bytes):
