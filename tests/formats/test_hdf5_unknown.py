@@ -1,5 +1,6 @@
 """What memx does not know of an HDF5 object is asked of h5py, in a process of its own."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,71 @@ def test_what_contradicts_its_checksum_is_broken_not_unknown(tmp_path: Path) -> 
     (error,) = (record for record in records if record["type"] == "error")
     assert (error["code"], "checksum" in error["message"]) == ("corrupt", True)
     assert "asked_library" not in records[-1]["metrics"]
+
+
+def build_heaps(folder: Path) -> Path:
+    path = folder / "heaps.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for index in range(3000):
+            file[f"many/link {index:05d}"] = h5py.SoftLink("/few")
+        for index in range(20):
+            file[f"few/{index:02d}"] = h5py.SoftLink("/many")
+            file["few"].attrs[f"attribute {index}"] = np.arange(index)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mark", "at", "message"),
+    [
+        (
+            rb"BTHD\0\x05.{6}[^\0]",
+            24,
+            "the list of members of /many cannot be read: the header of a B-tree contradicts",
+        ),
+        (rb"BTHD\0\x05.{6}\0\0", 26, "the list of members of /few cannot be read: a B-tree has more or fewer records"),
+        (
+            rb"BTIN\0\x05",
+            20,
+            "the list of members of /many cannot be read: a node of a B-tree contradicts its checksum",
+        ),
+        (
+            rb"\x01\x08..link 01500",
+            0,
+            "the list of members of /many cannot be read: it contradicts a checksum: a link m",
+        ),
+        (rb"\x03\0\x0c\0....\0attribute 7\0", 0, "of /few cannot be read: it contradicts a checksum: an attribute me"),
+    ],
+    ids=["tree", "leaf", "node", "link", "attribute"],
+)
+def test_heaps_and_indexes_that_contradict_their_checksums(mark: bytes, at: int, message: str, tmp_path: Path) -> None:
+    path = build_heaps(tmp_path)
+    before, raw = told(read(path)), bytearray(path.read_bytes())
+    place = next(re.finditer(mark, raw, re.DOTALL)).start() + at
+    raw[place] ^= 1 if at else 0x40
+    path.write_bytes(raw)
+    records = read(path)
+    (error,) = (record for record in records if record["type"] == "error")
+    assert (error["code"], message in error["message"]) == ("corrupt", True), error
+    assert "asked_library" not in records[-1]["metrics"]
+    group = re.search("of (/\\w+) cannot", error["message"])
+    assert group
+    left = {path: record for path, record in before.items() if not path.startswith(group[1])}
+    assert left == {path: record for path, record in told(records).items() if not path.startswith(group[1])}
+    with h5py.File(path) as file, pytest.raises((OSError, RuntimeError, KeyError)):
+        list(file[group[1]]), dict(file[group[1]].attrs)
+
+
+def test_a_superblock_extension_that_contradicts_its_checksum(tmp_path: Path) -> None:
+    path = samples.build_shared_messages(tmp_path, 50)
+    before, raw = read(path), bytearray(path.read_bytes())
+    assert before[-1]["status"] == "complete"
+    raw[int.from_bytes(raw[20:28], "little") + 8] ^= 1  # what is between its prefix and its messages
+    path.write_bytes(raw)
+    records = read(path)
+    assert told(records) == told(before)
+    assert records[-1]["reason"] == "the superblock extension contradicts its checksum"
+    with pytest.raises(OSError, match=r"checksum|extension"):
+        h5py.File(path)
 
 
 def test_a_superblock_that_contradicts_its_checksum(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 From the outside in: `superblock` finds where everything begins, `objects` gives the objects of a file by what their
 `headers` and `messages` say, `direct` walks them. `groups`, `attributes`, `layouts` and `chunks` follow what a
 header points to, through `btrees` and `heaps`; `datatypes` and `values` turn elements into JSON; `space` reads
-the bytes. `library` is the same walk through h5py, for a file whose superblock is of no known version.
+the bytes, `integrity` tells broken from unknown. `library` is the same walk through h5py, for a file whose superblock is of no known version.
 """
 
 from memx.formats.hdf5.direct import HDF5StreamReader

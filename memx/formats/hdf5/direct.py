@@ -12,7 +12,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked, asked_for_attributes, construct_of, links_from_library, settled
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, construct_of, judged, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -77,9 +77,10 @@ class HDF5StreamReader(StreamReader):
             try:
                 link = next(self._levels[-1].links, None)
             except (MemxError, *FAULTS) as exc:
-                if self._asked_for_links(exc):
+                error = judged(self._file, exc, self._levels[-1].address)
+                if self._asked_for_links(error):
                     continue
-                yield broken(f"the list of members of {self._here()}", exc)
+                yield broken(f"the list of members of {self._here()}", error)
                 link = None
             if link is None:
                 self._leave()
@@ -213,7 +214,7 @@ class HDF5StreamReader(StreamReader):
         except (MemxError, *FAULTS) as exc:
             return settled(self._file, self.options, exc, path, header.address)
         attributes, faults = self._attributes.fields(header, path)
-        if faults and (told := asked_for_attributes(self.options, faults, path, header.address)):
+        if faults and (told := asked_for_attributes(self._file, self.options, faults, path, header.address)):
             return told
         if kind == "dataset" and not faults:
             self._alike.learn(header)

@@ -12,6 +12,7 @@ from memx.formats.hdf5.datatypes import Datatype
 from memx.formats.hdf5.filters import parse_filters
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
 from memx.formats.hdf5.headers import ObjectHeader, read_header
+from memx.formats.hdf5.integrity import is_broken
 from memx.formats.hdf5.layouts import (
     CHUNKED,
     CONTIGUOUS,
@@ -68,7 +69,7 @@ class HDF5File:
         """An `error` for what is broken of the file as a whole: what is left is read."""
         if not block.sound:
             self.faults.append(fault(CorruptFile.code, "the superblock contradicts its checksum", self.space.base))
-        extension = None if block.extension is None else self.header(block.extension)
+        extension = None if block.extension is None else self._extension(block.extension)
         _refuse_parts(block, extension)
         if extension is not None and CACHE_IMAGE in extension.first:
             self._overlay(source, extension.first[CACHE_IMAGE][1])
@@ -76,6 +77,13 @@ class HDF5File:
         self.shared = Shared(self.space, block.extension)
         self._most = max(self.space.end, block.end_of_file)  # no address is behind it
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def _extension(self, address: int) -> ObjectHeader:
+        """The header of the superblock extension (II.C)."""
+        if is_broken(self.space, address):
+            where = self.space.base + address
+            self.faults.append(fault(CorruptFile.code, "the superblock extension contradicts its checksum", where))
+        return self.header(address)
 
     def _overlay(self, source: Source, message: bytes) -> None:
         """Lays the image of the cache over the file. Raises CorruptFile where without it there is no root group."""

@@ -15,7 +15,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
 from memx.formats.hdf5.objects import FAULTS, HDF5File
-from memx.formats.hdf5.unknown import asked, from_library
+from memx.formats.hdf5.unknown import asked, from_library, judged
 from memx.formats.netcdf.tree import Event
 from memx.records import Record
 
@@ -220,6 +220,8 @@ class Dimensions:
         try:
             return self._reader.some(header, names)
         except UnsupportedSource as exc:
+            if (worse := judged(self._file, exc, event.address)) is not exc:
+                raise worse from exc
             question = {"path": event.path, "address": event.address}
             told = asked(self._options, exc.message, question, counted=True)  # it is when the attributes are read
             if not told:

@@ -275,7 +275,9 @@ class NetCDF4StreamReader(StreamReader):
         if event.header is not None:
             attributes, faults = self._attributes.fields(event.header, record["path"])
             if faults:
-                told = asked_for_attributes(self.options, faults, event.path, event.address, by_creation=True)
+                told = asked_for_attributes(
+                    self._file, self.options, faults, event.path, event.address, by_creation=True
+                )
         elif event.answer is not None:
             told = event.answer.records
         if told:
