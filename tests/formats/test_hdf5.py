@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from h5py import h5r
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -309,6 +310,31 @@ def test_complex_numbers_of_halves_and_regions_of_nothing(read: Read, tmp_path: 
     assert disagreements(str(path), records) == []
     assert by_path(records)["/"]["attributes"]["nothing"]["points"] == 0
     assert by_path(records)["/halves"]["dtype"] == "[('r', '<f2'), ('i', '<f2')]"
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_regions_that_take_all_there_is(libver: Any, read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "regions.h5"
+    shapes: dict[str, Any] = {"grid": (4, 5), "scalar": (), "none": None, "growing": (0, 3)}
+    with h5py.File(path, "w", libver=libver) as file:
+        for name, shape in shapes.items():
+            longest = (None, 3) if name == "growing" else None
+            data_set = (
+                file.create_dataset(name, data=h5py.Empty("f4"))
+                if shape is None
+                else file.create_dataset(name, shape, "f4", maxshape=longest)
+            )
+            space = data_set.id.get_space()
+            space.select_all()
+            region = h5r.create(file.id, name.encode(), h5r.DATASET_REGION, space)
+            file.attrs.create(name, region, dtype=h5py.regionref_dtype)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert told["/"]["attributes"] == {
+        name: {"reference": "region", "address": told["/" + name]["address"], "points": points}
+        for name, points in {"growing": 0, "grid": 20, "none": 0, "scalar": 1}.items()
+    }
 
 
 def test_an_x87_float_without_its_leading_one_is_no_number(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ class HDF5File:
         _refuse_parts(block, extension)
         if extension is not None and CACHE_IMAGE in extension.first:
             self._overlay(source, extension.first[CACHE_IMAGE][1])
-        self.values = Values(self.space)
         self.shared = Shared(self.space, block.extension)
+        self.values = Values(self.space, self.shared)
         self._most = max(self.space.end, block.end_of_file)  # no address is behind it
         self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
 
