@@ -383,7 +383,18 @@ def test_a_file_that_is_cut_is_truncated_however_little_is_left(libver: Any, net
             file.create_dataset(f"set{number}", data=np.arange(100)).attrs["units"] = "K"
             file.attrs[f"attribute{number}"] = number
     whole = path.read_bytes()
-    for length in (100, 150, 300, 1000, len(whole) // 2, len(whole) - 1):
+    for length in (8, 12, 15, 30, 60, 80, 100, 150, 300, 1000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
+        *_, end = Stream(path).records()
+        assert end["status"] == "truncated", (length, end["reason"])
+
+
+@pytest.mark.parametrize("build", [samples.build_cache_image, lambda folder: samples.build_shared_messages(folder, 50)])
+def test_a_file_that_is_cut_before_its_superblock_extension_is_truncated(build: Any, tmp_path: Path) -> None:
+    path = build(tmp_path)
+    whole = path.read_bytes()
+    begin = whole.index(b"\x89HDF")
+    for length in (47, 48, 60, 200, 600, len(whole) // 2, len(whole) - begin - 1):
+        path.write_bytes(whole[: begin + length])
         *_, end = Stream(path).records()
         assert end["status"] == "truncated", (length, end["reason"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, OverLimit, UnsupportedSource
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault
 from memx.formats.hdf5.alike import Alike
 from memx.formats.hdf5.attributes import AttributeReader
@@ -62,7 +62,7 @@ class HDF5StreamReader(StreamReader):
         try:
             yield from self._walk()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(self._file, exc) from exc
+            raise self._file.broken_off(exc) from exc
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
@@ -261,28 +261,13 @@ def open_file(reader: StreamReader) -> HDF5File:
         if exc.offset is None:
             raise
         raise BelongsTo("hdf5-library", construct_of(exc.message)) from exc
-    except FAULTS as exc:
-        raise CorruptFile("the superblock or what it points to ends in its midst") from exc
 
 
 def raise_if_short(file: HDF5File) -> None:
     """Raises TruncatedFile where the file ends before what its superblock says was allocated."""
-    short = _shortage(file)
+    short = file.superblock.shortage()
     if short is not None:
         raise short
-
-
-def broken_off(file: HDF5File, fault: Exception) -> CorruptFile | TruncatedFile:
-    """What is wrong where `fault` ends the reading: that the file is short, if it is."""
-    corrupt = fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
-    return _shortage(file) or corrupt
-
-
-def _shortage(file: HDF5File) -> TruncatedFile | None:
-    end = file.superblock.end_of_file
-    if end == file.space.undefined or end <= file.space.end:
-        return None
-    return TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
 def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:

@@ -12,7 +12,7 @@ from memx.formats.base import StreamReader
 from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
-from memx.formats.hdf5.direct import broken_off, in_blocks, open_file, raise_if_short
+from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
 from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.hdf5.unknown import asked, asked_for_attributes, from_library
@@ -91,14 +91,14 @@ class NetCDF4StreamReader(StreamReader):
         try:
             strict = self._is_strict()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(file, exc) from exc
+            raise file.broken_off(exc) from exc
         return {"variant": "NETCDF4_CLASSIC" if strict else "NETCDF4"}
 
     def records(self) -> Iterator[Record]:
         try:
             yield from self._walk()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(self._file, exc) from exc
+            raise self._file.broken_off(exc) from exc
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
