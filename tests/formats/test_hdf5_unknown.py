@@ -14,13 +14,13 @@ from memx.engine.reading.librarian import Librarian
 from memx.engine.reading.streaming import Stream
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.base import ReadOptions
-from memx.formats.hdf5 import datatypes, filters, groups, objects
+from memx.formats.hdf5 import datatypes, filters, groups, objects, typemessages
 from memx.formats.hdf5.checksums import lookup3
-from memx.formats.hdf5.datatypes import Parser
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.heaps import FractalHeap
 from memx.formats.hdf5.layouts import CHUNKED, Layout
 from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.typemessages import Parser
 from memx.formats.hdf5.unknown import links_from_library
 from memx.records import Record
 from tests.contract import assert_contract
@@ -76,7 +76,7 @@ def test_an_attribute_is_asked_of_the_library(tmp_path: Path, monkeypatch: pytes
             raise UnsupportedSource("datatype class 8, version 9 is not known")
         return parse(self, *arguments)
 
-    monkeypatch.setitem(datatypes._PARSERS, datatypes.ENUM, parse_less)
+    monkeypatch.setitem(typemessages._PARSERS, datatypes.ENUM, parse_less)
     records = read(path)
     assert disagreements(str(path), records) == []
     for found in (before, records):
@@ -218,7 +218,7 @@ def test_netcdf_attributes_and_types_are_asked_of_the_library(tmp_path: Path, mo
             def parse_less(self: Parser, *arguments: Any, kind: int = kind) -> Any:
                 raise UnsupportedSource(f"datatype class {kind}, version 9 is not known")
 
-            patch.setitem(datatypes._PARSERS, kind, parse_less)
+            patch.setitem(typemessages._PARSERS, kind, parse_less)
             records = read(path)
         assert records[-1]["metrics"]["asked_library"].keys() == {f"datatype class {kind}, version 9"}
         assert [record for record in records if record["type"] == "error"] == []

@@ -5,12 +5,13 @@ from math import prod
 from typing import Any
 
 from memx.errors import CorruptFile, UnsupportedSource
-from memx.formats.hdf5.datatypes import Datatype, Decode, Parser, elements
+from memx.formats.hdf5.datatypes import Datatype, Decode, elements
 from memx.formats.hdf5.headers import read_header
 from memx.formats.hdf5.heaps import GlobalHeap
 from memx.formats.hdf5.messages import DATASPACE, Dataspace, parse_dataspace
 from memx.formats.hdf5.shared import Shared
 from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.typemessages import Parser
 from memx.records import text
 
 _CACHED = 1024
