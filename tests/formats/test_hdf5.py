@@ -3,6 +3,7 @@
 import math
 import random
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -310,6 +311,31 @@ def test_complex_numbers_of_halves_and_regions_of_nothing(read: Read, tmp_path: 
     assert disagreements(str(path), records) == []
     assert by_path(records)["/"]["attributes"]["nothing"]["points"] == 0
     assert by_path(records)["/halves"]["dtype"] == "[('r', '<f2'), ('i', '<f2')]"
+
+
+def test_references_that_lead_nowhere(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "references.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("d", (4,), "f4")
+        regions = np.array([data.regionref[0:2]] * 4 + [h5py.RegionReference()], h5py.regionref_dtype)
+        file.attrs.create("regions", regions, dtype=h5py.regionref_dtype)
+        file.attrs.create("objects", np.array([data.ref] * 4, h5py.ref_dtype), dtype=h5py.ref_dtype)
+        address = h5py.h5o.get_info(data.id).addr
+    raw = bytearray(path.read_bytes())
+    heap = raw.index(b"GCOL")
+    first = next(re.finditer(b"(?:%s.{4}){4}" % re.escape(struct.pack("<Q", heap)), raw, re.DOTALL)).start()
+    raw[first + 12 : first + 48] = struct.pack("<QIQIQI", heap, 99, (1 << 64) - 1, 1, 0, 1)
+    first = raw.index(struct.pack("<4Q", *[address] * 4))
+    raw[first + 8 : first + 32] = struct.pack("<3Q", 0, (1 << 64) - 1, 1 << 40)
+    path.write_bytes(raw)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    gone = {"reference": "region", "address": None}
+    region = {"reference": "region", "address": address, "points": 2, "bounds": [[0], [1]]}
+    assert by_path(records)["/"]["attributes"] == {
+        "objects": [{"reference": "object", "address": to} if to != 0 else None for to in (address, 0, None, None)],
+        "regions": [region, gone, gone, gone, None],
+    }
 
 
 @pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])

@@ -90,7 +90,7 @@ class Values:
     def _object(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: the address of an object; null for zero."""
         address = self.space.address(data, at)
-        return self._told("object", address) if address not in (0, self.space.undefined) else None
+        return self._told("object", address) if address else None
 
     def _told(self, kind: str, address: int) -> dict[str, Any]:
         """A reference, its address null where no object is (any more)."""
@@ -110,12 +110,13 @@ class Values:
 
     def _region(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: an object in a global heap, of an address and a selection of the data set there."""
-        space = self.space
-        collection = space.address(data, at)
-        if collection in (0, space.undefined):
+        space, end = self.space, at + self.space.offset_size
+        if not any(data[at : end + 4]):
             return None
-        index = int.from_bytes(data[at + space.offset_size : at + space.offset_size + 4], "little")
-        place, size = self.heap.place(collection, index)
+        try:
+            place, size = self.heap.place(space.address(data, at), int.from_bytes(data[end : end + 4], "little"))
+        except CorruptFile:
+            return {"reference": "region", "address": None}  # the region is gone
         self.room -= size
         if self.room < 0:
             raise TooLong
