@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+from h5py import h5a, h5s, h5t
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +134,31 @@ def test_attributes_are_as_netcdf_gives_them(tmp_path: Path) -> None:
         "numbers": [0, 1, 2],
         "single": float(np.float32(0.1)),
     }
+
+
+def test_text_of_every_shape_and_padding_is_as_netcdf_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "text.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.nul = "a\0b "
+    held = (b"ab  ", b"a\0b ", b"a b\0", b"    ", b"\0\0\0\0", b"abcd")
+    with h5py.File(path, "a") as file:
+        for padding, shape, number in product((0, 1, 2), ((), (1,), (2,), (2, 2)), range(len(held))):
+            kind = h5t.C_S1.copy()
+            kind.set_size(4)
+            kind.set_strpad(padding)
+            space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+            attribute = h5a.create(file.id, f"{padding} {shape} {number}".encode(), kind, space)
+            attribute.write(np.full(shape, held[number], "S4"), mtype=kind)
+        for name, value in {"grid": [["a", "b"], ["c", "d"]], "one": [["a"]]}.items():
+            file.attrs.create(name, np.array(value, object), dtype=h5py.string_dtype())
+        file.attrs["no text"] = h5py.Empty(h5py.string_dtype())
+        file.attrs["no characters"] = h5py.Empty("S4")
+    records = read(path)
+    attributes = by_path(records, "group")["/"]["attributes"]
+    with netCDF4.Dataset(path) as file:
+        theirs = {name: file.getncattr(name) for name in file.ncattrs()}
+    assert attributes == {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in theirs.items()}
+    assert (attributes["nul"], attributes["2 (2,) 1"], attributes["no text"]) == ("ab ", ["a", "a"], [])
 
 
 def test_kinds_of_user_defined_types(tmp_path: Path) -> None:

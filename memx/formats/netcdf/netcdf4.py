@@ -5,20 +5,21 @@ netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import prod
 from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.attributes import AttributeReader
-from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
+from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, STRING, VLEN, Datatype
 from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
 from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.hdf5.unknown import asked, asked_for_attributes, from_library
 from memx.formats.netcdf.dimensions import MARKS, Dimensions, Shape
 from memx.formats.netcdf.tree import Answer, Event, Tree
-from memx.records import Record
+from memx.records import Record, text
 
 _RENAMED = "_nc4_non_coord_"
 """What netCDF puts before the name of a variable that is called like a dimension without being along it."""
@@ -51,10 +52,22 @@ class NetCDFAttributes(AttributeReader):
     by_creation = True
 
     def decoded(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
-        """The value of an attribute."""
+        """The value of an attribute.
+
+        Text of a fixed length is NC_CHAR in one element, of which the padding stays and NULs go, and NC_STRING in
+        several, each up to its first NUL; of text the shape is lost.
+        """
         if shape is None:
-            return "" if datatype.is_string else []
-        return _as_netcdf(super().decoded(datatype, shape, data, at))
+            return "" if datatype.kind == STRING else []
+        if datatype.kind == STRING:
+            size = datatype.size
+            if not shape:
+                return text(data[at : at + size].replace(b"\0", b""))
+            places = range(at, at + prod(shape) * size, size)
+            return _as_netcdf([text(data[place : place + size].split(b"\0", 1)[0]) for place in places])
+        return _as_netcdf(
+            super().decoded(datatype, (prod(shape),) if shape and datatype.is_string else shape, data, at)
+        )
 
     def in_its_terms(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """What HDF5's library says of attributes; of those without a value it does not tell text from numbers."""
