@@ -174,6 +174,18 @@ def test_kinds_of_user_defined_types(tmp_path: Path) -> None:
     assert types["/pair"]["members"][2] == {"name": "label", "dtype": "|S1", "shape": [4], "offset": 8}
 
 
+def test_complex_numbers_are_compounds_to_netcdf(tmp_path: Path) -> None:
+    path = tmp_path / "complex.nc"
+    with h5py.File(path, "w") as file:
+        file["number"] = np.dtype("<c16")
+        file.create_dataset("z", (3,), file["number"])
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    members = [{"name": name, "dtype": "<f8", "shape": [], "offset": at} for name, at in (("r", 0), ("i", 8))]
+    assert by_path(records, "type")["/number"]["members"] == members
+    assert by_path(records)["/z"]["user_type"] == "/number"
+
+
 def test_a_group_that_holds_itself(tmp_path: Path) -> None:
     records = read(samples.build_cycle(tmp_path))
     assert set(by_path(records)) == {"/group/c", "/z/last"}

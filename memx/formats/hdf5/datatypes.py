@@ -38,7 +38,7 @@ class Datatype(NamedTuple):
     """The extents of an array type."""
     base: "Datatype | None" = None
     members: tuple[tuple[str, int, "Datatype"], ...] = ()
-    """Name, offset in memory and type of the members of a compound."""
+    """Name, offset in memory and type of the members of a compound, one of complex numbers too."""
     width: int = 0
     """The bytes of an element in memory, where libhdf5 has it: pointers are as wide as the machine's."""
 
@@ -208,7 +208,7 @@ def compound(members: list[tuple[str, int, Datatype]], size: int) -> Datatype:
             and real.dtype[1:] != "f2"  # of which NumPy has no complex numbers
             and (first, second, 2 * real.size) == (0, real.size, size)
         ):
-            return complex_of(real, size)
+            return complex_of(real, size)._replace(members=tuple(members))
     told = {name: member.told for name, _, member in members[:MEMBERS_MOST] if member.told}
     about: dict[str, Any] | None = {"class": "compound", "members": told} if told else None
     if about and len(members) > MEMBERS_MOST:

@@ -28,6 +28,7 @@ _NOT_STORED = frozenset(
 )
 """Fields of the library's record of a dataset that do not tell of its storage."""
 _KINDS = {ENUM: "enum", COMPOUND: "compound", VLEN: "vlen", OPAQUE: "opaque"}
+_ATOMIC = "atomic"
 
 
 class NetCDFAttributes(AttributeReader):
@@ -65,9 +66,9 @@ class NetCDFAttributes(AttributeReader):
                 return text(data[at : at + size].replace(b"\0", b""))
             places = range(at, at + prod(shape) * size, size)
             return _as_netcdf([text(data[place : place + size].split(b"\0", 1)[0]) for place in places])
-        return _as_netcdf(
-            super().decoded(datatype, (prod(shape),) if shape and datatype.is_string else shape, data, at)
-        )
+        if shape and datatype.is_string:
+            shape = (prod(shape),)
+        return _as_netcdf(super().decoded(datatype, shape, data, at))
 
     def in_its_terms(self, attributes: dict[str, Any]) -> dict[str, Any]:
         """What HDF5's library says of attributes; of those without a value it does not tell text from numbers."""
@@ -244,7 +245,9 @@ class NetCDF4StreamReader(StreamReader):
         except UnsupportedSource:
             committed = self._file.shared.committed(event.header.first[DATATYPE])
             return {"user_type": self._types[committed]} if committed in self._types else {}
-        return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
+        if committed is None or _kind(datatype) == _ATOMIC:
+            return {}
+        return {"user_type": self._types.get(committed)}
 
     def _type(self, event: Event) -> Record:
         """The `type` record of a user-defined type.
@@ -264,7 +267,7 @@ class NetCDF4StreamReader(StreamReader):
                 raise
             parts = told["parts"]
             return {"type": "type", "path": event.path} | parts
-        kind = "atomic" if datatype.is_string else _KINDS.get(datatype.kind, "atomic")
+        kind = _kind(datatype)
         record: Record = {
             "type": "type",
             "path": event.path,
@@ -299,6 +302,13 @@ class NetCDF4StreamReader(StreamReader):
             faults = [each for each in told if each["type"] == "error"]
         yield record | attributes
         yield from faults
+
+
+def _kind(datatype: Datatype) -> str:
+    """What a datatype is to netCDF, to which a complex number is a compound of two."""
+    if datatype.members:
+        return _KINDS[COMPOUND]
+    return _ATOMIC if datatype.is_string else _KINDS.get(datatype.kind, _ATOMIC)
 
 
 def _path(event: Event) -> str:
