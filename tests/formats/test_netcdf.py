@@ -186,6 +186,32 @@ def test_complex_numbers_are_compounds_to_netcdf(tmp_path: Path) -> None:
     assert by_path(records)["/z"]["user_type"] == "/number"
 
 
+def test_scales_with_several_links_and_phony_dimensions_behind_all_others(tmp_path: Path) -> None:
+    path = tmp_path / "scales.nc"
+    only = "This is a netCDF dimension but not a netCDF variable.         3"
+    with h5py.File(path, "w") as file:
+        scale, grows = file.create_dataset("x", (3,), "f4"), file.create_dataset("t", (3,), "f4", maxshape=(None,))
+        scale.make_scale("x")
+        grows.make_scale(only)
+        file["other"] = file["inner/x too"] = scale
+        file["inner/plain"] = np.zeros((7, 3))
+        file["along"], file["inner/along"], file["fixed"] = np.zeros(3), np.zeros(3), np.zeros(2)
+        for name, of in {"along": scale, "inner/along": scale, "fixed": grows}.items():
+            file[name].dims[0].attach_scale(of)
+        file.create_dataset("late/scale", (4,), "f4").make_scale("late")
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {name: told[name]["dimension_paths"] for name in ("/along", "/inner/along", "/inner/x too", "/other")} == {
+        "/along": ["/other"],
+        "/inner/along": ["/inner/x too"],
+        "/inner/x too": ["/inner/x too"],
+        "/other": ["/other"],
+    }
+    assert told["/fixed"]["shape"] == [2]
+    assert told["/inner/plain"]["dimensions"][0] == "phony_dim_5"
+
+
 def test_a_group_that_holds_itself(tmp_path: Path) -> None:
     records = read(samples.build_cycle(tmp_path))
     assert set(by_path(records)) == {"/group/c", "/z/last"}
