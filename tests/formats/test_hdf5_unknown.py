@@ -210,7 +210,8 @@ def test_netcdf_attributes_and_types_are_asked_of_the_library(tmp_path: Path, mo
     with netCDF4.Dataset(path, "a") as file:
         file["x"].pair, file["x"].zero, file["x"].after = np.zeros(1, file.cmptypes["pair"].dtype), "a\0b", np.arange(1)
     before = read(path)
-    assert told(before)["/x"]["attributes"].keys() == {"pair", "zero", "after"}
+    assert told(before)["/x"]["attributes"].pop("zero") == "ab"  # of which h5py gives the first letter
+    assert told(before)["/x"]["attributes"].keys() == {"pair", "after"}
     assert told(before)["/names"].pop("fillvalue") == ""  # which h5py cannot give
     for kind in (datatypes.ENUM, datatypes.COMPOUND, datatypes.VLEN, datatypes.FIXED):
         with monkeypatch.context() as patch:
@@ -223,6 +224,7 @@ def test_netcdf_attributes_and_types_are_asked_of_the_library(tmp_path: Path, mo
         assert records[-1]["metrics"]["asked_library"].keys() == {f"datatype class {kind}, version 9"}
         assert [record for record in records if record["type"] == "error"] == []
         told(records)["/names"].pop("fillvalue", None)
+        assert told(records)["/x"]["attributes"].pop("zero") in ("a", "ab")
         assert records[1:-1] == before[1:-1]
 
 

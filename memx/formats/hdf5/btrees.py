@@ -67,14 +67,15 @@ def _portions(space: AddressSpace, header: int, kinds: tuple[int, ...], *, summe
     """The records of a version 2 tree, those of a leaf at once."""
     width = space.offset_size
     data = space.read(header, 16 + width + 2 + space.length_size + 4)
-    depth = data[12] | data[13] << 8
-    is_known = data[4] == 0 and data[5] <= _RECORD_TYPE_MOST
-    if data[:4] == b"BTHD" and data[4] == 0 and (depth or summed or not is_known) and not sound(data):
+    if data[:4] != b"BTHD":
+        raise CorruptFile("there is no B-tree header where one is said to be", offset=space.base + header)
+    depth, is_known = data[12] | data[13] << 8, data[4] == 0 and data[5] <= _RECORD_TYPE_MOST
+    if data[4] == 0 and (depth or summed or not is_known) and not sound(data):
         raise CorruptFile("the header of a B-tree contradicts its checksum", offset=space.base + header)
-    if data[:4] == b"BTHD" and not is_known:
+    if not is_known:
         what = f"a B-tree header of version {data[4]}, record type {data[5]}"
         raise UnsupportedSource(f"{what} is not known", offset=space.base + header)
-    if data[:4] != b"BTHD" or data[5] not in kinds:
+    if data[5] not in kinds:
         raise CorruptFile("there is no B-tree header where one is said to be", offset=space.base + header)
     node_size = int.from_bytes(data[6:10], "little")
     record_size = data[10] | data[11] << 8
@@ -83,9 +84,14 @@ def _portions(space: AddressSpace, header: int, kinds: tuple[int, ...], *, summe
         return
     if depth > _DEEPEST or not record_size or node_size < 10 + record_size:
         raise CorruptFile("the header of a B-tree contradicts itself", offset=space.base + header)
-    tree = _Tree(space, data[5], record_size, _pointer_sizes(width, node_size, record_size, depth), summed)
-    left = space.length(data, 18 + width)
-    for records in _node(tree, root, used, depth, [space.end // node_size + 2]):
+    kind, left = data[5], space.length(data, 18 + width)
+    if depth:
+        tree = _Tree(space, kind, record_size, _pointer_sizes(width, node_size, record_size, depth), summed)
+        for records in _node(tree, root, used, depth, [space.end // node_size + 2]):
+            left -= len(records)
+            yield records
+    else:
+        records = _leaf(space, root, used, record_size, kind, summed=summed)
         left -= len(records)
         yield records
     if left:
@@ -114,27 +120,42 @@ def _bytes_for(count: int) -> int:
 
 
 def _node(tree: _Tree, address: int, used: int, depth: int, budget: list[int]) -> Iterator[list[bytes]]:
-    """The records of the node at `address` and below it; it nests as deep as the tree, which is bounded."""
+    """The records of the internal node at `address` and below it; it nests as deep as the tree, which is bounded."""
     space, kind, size, pointers, summed = tree
     budget[0] -= 1
     own, below = pointers[depth]
-    step = space.offset_size + own + below
-    data = space.read(address, 6 + used * size + ((used + 1) * step + 4 if depth else 4))
-    if data[:4] != (b"BTIN" if depth else b"BTLF") or data[5] != kind or budget[0] < 0:
-        raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
-    if data[4]:
-        raise unknown_version("a B-tree node", data[4], space.base + address)
-    if (depth or summed) and not sound(data):
-        raise CorruptFile("a node of a B-tree contradicts its checksum", offset=space.base + address)
-    if not depth:
-        yield [data[at : at + size] for at in range(6, 6 + used * size, size)]
-        return
-    child_at = 6 + used * size
+    step, child_at = space.offset_size + own + below, 6 + used * size
+    data = space.read(address, child_at + (used + 1) * step + 4)
+    _refuse(space, data, address, b"BTIN", kind, summed=True)
     for number in range(used + 1):
+        if budget[0] < 0:
+            raise CorruptFile("a B-tree has more nodes than the file can hold", offset=space.base + address)
         at = child_at + number * step
         child = space.address(data, at)
         count_at = at + space.offset_size
         count = int.from_bytes(data[count_at : count_at + own], "little")
-        yield from _node(tree, child, count, depth - 1, budget)
+        if depth > 1:
+            yield from _node(tree, child, count, depth - 1, budget)
+        else:
+            budget[0] -= 1
+            yield _leaf(space, child, count, size, kind, summed=summed)
         if number < used:
             yield [data[6 + number * size : 6 + (number + 1) * size]]
+
+
+def _leaf(space: AddressSpace, address: int, used: int, size: int, kind: int, *, summed: bool) -> list[bytes]:
+    """The records of the leaf at `address`."""
+    end = 6 + used * size
+    data = space.read(address, end + 4)
+    _refuse(space, data, address, b"BTLF", kind, summed=summed)
+    return [data[at : at + size] for at in range(6, end, size)]
+
+
+def _refuse(space: AddressSpace, data: bytes, address: int, signature: bytes, kind: int, *, summed: bool) -> None:
+    """Raises CorruptFile or UnsupportedSource where `data` are no node of a tree of `kind`."""
+    if data[:4] != signature or data[5] != kind:
+        raise CorruptFile("there is no node of a B-tree where one is said to be", offset=space.base + address)
+    if data[4]:
+        raise unknown_version("a B-tree node", data[4], space.base + address)
+    if summed and not sound(data):
+        raise CorruptFile("a node of a B-tree contradicts its checksum", offset=space.base + address)

@@ -142,8 +142,6 @@ class FractalHeap:
             raise unknown_version("a fractal heap", data[4], space.base + address)
         self._id_length = data[5] | data[6] << 8
         filters_length = data[7] | data[8] << 8
-        self._head_length = len(data) + (n + 4 + filters_length if filters_length else 0) + 4
-        self._summed = bool(data[9] & 2)
         most_managed = int.from_bytes(data[10:14], "little")
         self._huge_tree = space.address(data, 14 + n)
         at = 14 + n + o + n + o + 8 * n  # behind the statistics
@@ -310,7 +308,10 @@ class FractalHeap:
 
     def head(self) -> bytes:
         """The header, which its checksum ends."""
-        return self._space.read(self._address, self._head_length)
+        space = self._space
+        filters = int.from_bytes(space.read(self._address + 7, 2), "little")
+        length = 26 + 12 * space.length_size + 3 * space.offset_size
+        return space.read(self._address, length + (space.length_size + 4 + filters if filters else 0))
 
     def blocks(self, most: int) -> Iterator[bytes]:
         """The blocks that were used so far, none longer than `most`, with their checksums at the end.
@@ -324,7 +325,9 @@ class FractalHeap:
             size = head + (rows * o + of_direct) * self._width + 4
             if size <= most:
                 yield space.read(address, size)
-        for _, size, address, stored, mask in self._blocks if self._summed else ():
+        if not space.read(self._address + 9, 1)[0] & 2:
+            return  # its direct blocks have no checksums
+        for _, size, address, stored, mask in self._blocks:
             if size <= most:
                 plain = (
                     self._read_filtered(address, stored, mask, size) if self._pipeline else space.read(address, size)
