@@ -199,6 +199,8 @@ def test_scales_with_several_links_and_phony_dimensions_behind_all_others(tmp_pa
         for name, of in {"along": scale, "inner/along": scale, "fixed": grows}.items():
             file[name].dims[0].attach_scale(of)
         file.create_dataset("late/scale", (4,), "f4").make_scale("late")
+        file.create_dataset("long", (5,), "f4", maxshape=(None,)).dims[0].attach_scale(grows)
+        file.create_dataset("as long", (5,), "f4", maxshape=(None,))
     records = read(path)
     assert disagreements(str(path), records) == []
     told = by_path(records)
@@ -208,7 +210,8 @@ def test_scales_with_several_links_and_phony_dimensions_behind_all_others(tmp_pa
         "/inner/x too": ["/inner/x too"],
         "/other": ["/other"],
     }
-    assert told["/fixed"]["shape"] == [2]
+    assert told["/fixed"]["shape"] == [5]
+    assert told["/as long"]["dimensions"] == ["phony_dim_6"]
     assert told["/inner/plain"]["dimensions"][0] == "phony_dim_5"
 
 

@@ -66,7 +66,7 @@ class Scope:
 
     def __init__(self) -> None:
         self.dimensions: list[Dimension] = []
-        self.shapeless: dict[tuple[Extent, ...], None] = {}
+        self.shapeless: dict[tuple[Extent, ...], list[Dimension]] = {}
 
 
 class Marks(NamedTuple):
@@ -166,7 +166,7 @@ class Dimensions:
         for path in self._left:
             scope = self._scopes[path]
             for shape in scope.shapeless:
-                self._phony(path, scope, shape)
+                scope.shapeless[shape] = self._phony(path, scope, shape)
         for key, length in self._longest.items():
             if not isinstance(key, tuple):
                 found = self._by_address.get(key, [])
@@ -296,7 +296,8 @@ class Dimensions:
             group = _group(event)
             return [None if scale is None else self._of_scale(scale, group) for scale in scales]
         group = _group(event)
-        return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
+        scope = self._scopes.setdefault(group, Scope())
+        return list(scope.shapeless.get(extents) or self._phony(group, scope, extents))
 
     def _of_scale(self, address: int, group: str, name: str = "") -> Dimension | None:
         """The dimension that the scale at `address` is to a variable of `group`, called `name` where it is the scale.
@@ -336,7 +337,7 @@ class Dimensions:
         if event.found is not None and numbers is not None and not scale:
             self._told(event.found.kind, event).is_learned = True
         if not scale and numbers is None and scales is None:
-            self._scopes.setdefault(group, Scope()).shapeless[extents] = None
+            self._scopes.setdefault(group, Scope()).shapeless[extents] = []
         elif not (scale and marks.is_dimension_only):
             keys = [("number", n) for n in numbers] if numbers is not None else scales or [event.address]
             for (length, _), key in zip(extents, keys, strict=False):
