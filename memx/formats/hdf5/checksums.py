@@ -6,7 +6,8 @@ byte, as much as the rest of the reading takes: so memx verifies
 - always the superblock, its extension, and of a version 2 B-tree that is more than a leaf its header and its internal
   nodes, whose counts and addresses say what all is there. The number of all records, which the header tells, costs
   nothing: it is compared even where there is but a leaf;
-- where an object has what memx does not know, all that `memx.formats.hdf5.integrity` lists, to tell it from what broke;
+- where there is what memx does not know, to tell it from what broke: of an object all that
+  `memx.formats.hdf5.integrity` lists, of a B-tree its header, of an array its header or its index block;
 - not the headers of other objects, leaves, fractal heaps, and the indexes of chunks that are arrays.
 
 Of a structure that itself is of an unknown version nobody can say where its checksum stands: it is unknown.
