@@ -3,6 +3,7 @@
 import math
 import random
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from h5py import h5r
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -309,6 +311,56 @@ def test_complex_numbers_of_halves_and_regions_of_nothing(read: Read, tmp_path: 
     assert disagreements(str(path), records) == []
     assert by_path(records)["/"]["attributes"]["nothing"]["points"] == 0
     assert by_path(records)["/halves"]["dtype"] == "[('r', '<f2'), ('i', '<f2')]"
+
+
+def test_references_that_lead_nowhere(read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "references.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("d", (4,), "f4")
+        regions = np.array([data.regionref[0:2]] * 4 + [h5py.RegionReference()], h5py.regionref_dtype)
+        file.attrs.create("regions", regions, dtype=h5py.regionref_dtype)
+        file.attrs.create("objects", np.array([data.ref] * 4, h5py.ref_dtype), dtype=h5py.ref_dtype)
+        address = h5py.h5o.get_info(data.id).addr
+    raw = bytearray(path.read_bytes())
+    heap = raw.index(b"GCOL")
+    first = next(re.finditer(b"(?:%s.{4}){4}" % re.escape(struct.pack("<Q", heap)), raw, re.DOTALL)).start()
+    raw[first + 12 : first + 48] = struct.pack("<QIQIQI", heap, 99, (1 << 64) - 1, 1, 0, 1)
+    first = raw.index(struct.pack("<4Q", *[address] * 4))
+    raw[first + 8 : first + 32] = struct.pack("<3Q", 0, (1 << 64) - 1, 1 << 40)
+    path.write_bytes(raw)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    gone = {"reference": "region", "address": None}
+    region = {"reference": "region", "address": address, "points": 2, "bounds": [[0], [1]]}
+    assert by_path(records)["/"]["attributes"] == {
+        "objects": [{"reference": "object", "address": to} if to != 0 else None for to in (address, 0, None, None)],
+        "regions": [region, gone, gone, gone, None],
+    }
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_regions_that_take_all_there_is(libver: Any, read: Read, tmp_path: Path) -> None:
+    path = tmp_path / "regions.h5"
+    shapes: dict[str, Any] = {"grid": (4, 5), "scalar": (), "none": None, "growing": (0, 3)}
+    with h5py.File(path, "w", libver=libver) as file:
+        for name, shape in shapes.items():
+            longest = (None, 3) if name == "growing" else None
+            data_set = (
+                file.create_dataset(name, data=h5py.Empty("f4"))
+                if shape is None
+                else file.create_dataset(name, shape, "f4", maxshape=longest)
+            )
+            space = data_set.id.get_space()
+            space.select_all()
+            region = h5r.create(file.id, name.encode(), h5r.DATASET_REGION, space)
+            file.attrs.create(name, region, dtype=h5py.regionref_dtype)
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert told["/"]["attributes"] == {
+        name: {"reference": "region", "address": told["/" + name]["address"], "points": points}
+        for name, points in {"growing": 0, "grid": 20, "none": 0, "scalar": 1}.items()
+    }
 
 
 def test_an_x87_float_without_its_leading_one_is_no_number(tmp_path: Path) -> None:

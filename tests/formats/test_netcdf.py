@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+from h5py import h5a, h5s, h5t
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,6 +136,31 @@ def test_attributes_are_as_netcdf_gives_them(tmp_path: Path) -> None:
     }
 
 
+def test_text_of_every_shape_and_padding_is_as_netcdf_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "text.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.nul = "a\0b "
+    held = (b"ab  ", b"a\0b ", b"a b\0", b"    ", b"\0\0\0\0", b"abcd")
+    with h5py.File(path, "a") as file:
+        for padding, shape, number in product((0, 1, 2), ((), (1,), (2,), (2, 2)), range(len(held))):
+            kind = h5t.C_S1.copy()
+            kind.set_size(4)
+            kind.set_strpad(padding)
+            space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+            attribute = h5a.create(file.id, f"{padding} {shape} {number}".encode(), kind, space)
+            attribute.write(np.full(shape, held[number], "S4"), mtype=kind)
+        for name, value in {"grid": [["a", "b"], ["c", "d"]], "one": [["a"]]}.items():
+            file.attrs.create(name, np.array(value, object), dtype=h5py.string_dtype())
+        file.attrs["no text"] = h5py.Empty(h5py.string_dtype())
+        file.attrs["no characters"] = h5py.Empty("S4")
+    records = read(path)
+    attributes = by_path(records, "group")["/"]["attributes"]
+    with netCDF4.Dataset(path) as file:
+        theirs = {name: file.getncattr(name) for name in file.ncattrs()}
+    assert attributes == {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in theirs.items()}
+    assert (attributes["nul"], attributes["2 (2,) 1"], attributes["no text"]) == ("ab ", ["a", "a"], [])
+
+
 def test_kinds_of_user_defined_types(tmp_path: Path) -> None:
     records = read(samples.build_netcdf4(tmp_path))
     types = by_path(records, "type")
@@ -145,6 +172,47 @@ def test_kinds_of_user_defined_types(tmp_path: Path) -> None:
     assert types["/cloud"]["members"] == {"clear": 0, "rain": 1}
     assert types["/row"]["base"] == "<i4"
     assert types["/pair"]["members"][2] == {"name": "label", "dtype": "|S1", "shape": [4], "offset": 8}
+
+
+def test_complex_numbers_are_compounds_to_netcdf(tmp_path: Path) -> None:
+    path = tmp_path / "complex.nc"
+    with h5py.File(path, "w") as file:
+        file["number"] = np.dtype("<c16")
+        file.create_dataset("z", (3,), file["number"])
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    members = [{"name": name, "dtype": "<f8", "shape": [], "offset": at} for name, at in (("r", 0), ("i", 8))]
+    assert by_path(records, "type")["/number"]["members"] == members
+    assert by_path(records)["/z"]["user_type"] == "/number"
+
+
+def test_scales_with_several_links_and_phony_dimensions_behind_all_others(tmp_path: Path) -> None:
+    path = tmp_path / "scales.nc"
+    only = "This is a netCDF dimension but not a netCDF variable.         3"
+    with h5py.File(path, "w") as file:
+        scale, grows = file.create_dataset("x", (3,), "f4"), file.create_dataset("t", (3,), "f4", maxshape=(None,))
+        scale.make_scale("x")
+        grows.make_scale(only)
+        file["other"] = file["inner/x too"] = scale
+        file["inner/plain"] = np.zeros((7, 3))
+        file["along"], file["inner/along"], file["fixed"] = np.zeros(3), np.zeros(3), np.zeros(2)
+        for name, of in {"along": scale, "inner/along": scale, "fixed": grows}.items():
+            file[name].dims[0].attach_scale(of)
+        file.create_dataset("late/scale", (4,), "f4").make_scale("late")
+        file.create_dataset("long", (5,), "f4", maxshape=(None,)).dims[0].attach_scale(grows)
+        file.create_dataset("as long", (5,), "f4", maxshape=(None,))
+    records = read(path)
+    assert disagreements(str(path), records) == []
+    told = by_path(records)
+    assert {name: told[name]["dimension_paths"] for name in ("/along", "/inner/along", "/inner/x too", "/other")} == {
+        "/along": ["/other"],
+        "/inner/along": ["/inner/x too"],
+        "/inner/x too": ["/inner/x too"],
+        "/other": ["/other"],
+    }
+    assert told["/fixed"]["shape"] == [5]
+    assert told["/as long"]["dimensions"] == ["phony_dim_6"]
+    assert told["/inner/plain"]["dimensions"][0] == "phony_dim_5"
 
 
 def test_a_group_that_holds_itself(tmp_path: Path) -> None:

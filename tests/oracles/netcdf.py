@@ -153,6 +153,8 @@ def spelled(ours: str, variable: Any) -> tuple[str, str]:
         return ("object" if ours.startswith("|S") else ours), "object"
     if isinstance(variable.datatype, netCDF4.VLType):
         return ours, "object"
+    if dtype.names == ("r", "i") and ours[1:2] == "c":
+        return ours, f"{dtype['r'].byteorder}c{dtype.itemsize}".replace("=", "<")
     if dtype.names:  # netCDF4 spells the alignment too
         return str([f"'{name}'" in ours for name in dtype.names]), str([True] * len(dtype.names))
     return ours, dtype.newbyteorder(ours[0] if ours[0] in "<>" else "=").str

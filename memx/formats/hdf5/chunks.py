@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.hdf5.btrees import walk_v1, walk_v2
+from memx.formats.hdf5.checksums import sound
 from memx.formats.hdf5.space import AddressSpace, unknown_version
 
 
@@ -71,14 +72,21 @@ _CLIENT_MOST = 1
 """The greatest number of those whom an array is for (VII.C, VII.D): chunks as they are, and filtered ones."""
 
 
-def _head(space: AddressSpace, address: int, length: int, signature: bytes, what: str) -> bytes:
-    """The `length` bytes with which a structure begins that is `what`: signature, version, and whom it is for."""
+def _head(
+    space: AddressSpace, address: int, length: int, signature: bytes, what: str, *, is_all: bool = False
+) -> bytes:
+    """The `length` bytes with which a structure begins that is `what`: signature, version, and whom it is for.
+
+    `is_all`: its checksum follows.
+    """
     head = space.read(address, length)
     if head[:4] != signature:
         raise CorruptFile(f"there is no such thing where {what} is said to be", offset=space.base + address)
     if head[4]:
         raise unknown_version(what, head[4], space.base + address)
     if head[5] > _CLIENT_MOST:
+        if is_all and not sound(space.read(address, length + 4)):
+            raise CorruptFile(f"{what} contradicts its checksum", offset=space.base + address)
         raise UnsupportedSource(f"{what} for client {head[5]} is not known", offset=space.base + address)
     return head
 
@@ -134,7 +142,7 @@ def _to_chunks(
 def chunks_fixed_array(space: AddressSpace, address: int, grid: Grid) -> Iterator[Chunk]:
     """A fixed array (VII.C)."""
     o, n = space.offset_size, space.length_size
-    head = _head(space, address, 8 + n + o, b"FAHD", "a fixed array")
+    head = _head(space, address, 8 + n + o, b"FAHD", "a fixed array", is_all=True)
     if head[6] < o:
         raise CorruptFile("the header of a fixed array contradicts itself", offset=space.base + address)
     size, page, count = head[6], 1 << min(head[7], 62), space.length(head, 8)
@@ -195,7 +203,7 @@ class _ExtensibleArray:
 
     def __init__(self, space: AddressSpace, address: int) -> None:
         o, n = space.offset_size, space.length_size
-        head = _head(space, address, 12 + 6 * n + o, b"EAHD", "an extensible array")
+        head = _head(space, address, 12 + 6 * n + o, b"EAHD", "an extensible array", is_all=True)
         if head[6] < o or not head[8] or not head[9] or not head[10]:
             raise CorruptFile("the header of an extensible array contradicts itself", offset=space.base + address)
         self._space = space
@@ -216,7 +224,7 @@ class _ExtensibleArray:
         supers = max(0, self._super_blocks - first_super)
         body = self._inside * self._size
         length = 6 + o + body + (direct + supers) * o
-        data = _head(space, self._block, length, b"EAIB", "an index block of an extensible array")
+        data = _head(space, self._block, length, b"EAIB", "an index block of an extensible array", is_all=True)
         at = 6 + o
         yield from _entries(space, data[at : at + body], self._size, 0)
         at += body

@@ -1,21 +1,17 @@
-"""Datatype messages (IV.A.2.d): what a type is called, and how its elements become JSON."""
+"""Datatypes (IV.A.2.d): what each is called, and how its elements become JSON."""
 
 import math
 import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from memx.errors import CorruptFile, UnsupportedSource
-from memx.records import binary, number, text
+from memx.records import number, text
 
 FIXED, FLOAT, TIME, STRING, BITFIELD, OPAQUE, COMPOUND, REFERENCE, ENUM, VLEN, ARRAY, COMPLEX = range(12)
 """The datatype classes."""
 
 MEMBERS_MOST = 1000
 """Members of an enumeration or a compound that are named."""
-_DEPTH_MOST = 16
-_RANK_MOST = 32
-_SIZES_MOST = 1 << 31
 _CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 _PADDING = {0: "null-terminated", 1: "null-padded", 2: "space-padded"}
 
@@ -42,7 +38,7 @@ class Datatype(NamedTuple):
     """The extents of an array type."""
     base: "Datatype | None" = None
     members: tuple[tuple[str, int, "Datatype"], ...] = ()
-    """Name, offset in memory and type of the members of a compound."""
+    """Name, offset in memory and type of the members of a compound, one of complex numbers too."""
     width: int = 0
     """The bytes of an element in memory, where libhdf5 has it: pointers are as wide as the machine's."""
 
@@ -67,173 +63,8 @@ class Datatype(NamedTuple):
 _BY_ITSELF = {"O": "object", "?": "|b1", "i1": "|i1", "u1": "|u1"}
 
 
-class Parser:
-    """Parses datatype messages; `variable` decodes elements that lie in the global heap.
-
-    `variable(base, text)` gives the decoder of sequences of `base`, or of strings; `reference(kind)` that of
-    references of `kind` (0: object, 1: region, more: either, or an attribute).
-    """
-
-    def __init__(
-        self, offset_size: int, variable: Callable[[Datatype | None], Decode], reference: Callable[[int], Decode]
-    ) -> None:
-        self._offset_size = offset_size
-        self._variable = variable
-        self._reference = reference
-
-    def parse(self, body: bytes) -> Datatype:
-        """The datatype that begins `body`. Raises CorruptFile or UnsupportedSource."""
-        try:
-            return self._parse(body, 0, 0)[0]
-        except (IndexError, struct.error):
-            raise CorruptFile("a datatype message ends in its midst") from None
-
-    def _parse(self, body: bytes, at: int, depth: int) -> tuple[Datatype, int]:
-        """The datatype at `at`, and where it ends."""
-        if depth > _DEPTH_MOST:
-            raise CorruptFile(f"a datatype nests deeper than {_DEPTH_MOST} levels")
-        kind, version = body[at] & 15, body[at] >> 4
-        bits = body[at + 1] | body[at + 2] << 8 | body[at + 3] << 16
-        (size,) = struct.unpack_from("<I", body, at + 4)
-        if not 1 <= version <= 5 or kind > COMPLEX:
-            raise UnsupportedSource(f"datatype class {kind}, version {version} is not known")
-        if not 0 < size < _SIZES_MOST:
-            raise CorruptFile(f"a datatype of {size} bytes cannot be")
-        return _PARSERS[kind](self, body, at + 8, depth, bits, size, version)
-
-    def _fixed(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        offset, precision = struct.unpack_from("<HH", body, at)
-        if offset + precision > 8 * size or not precision:
-            raise CorruptFile(f"a number of {size} bytes cannot have {precision} bits from bit {offset} on")
-        return _integer(FIXED, size, bits & 1, bits & 8, offset, precision, None), at + 4
-
-    def _bitfield(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        offset, precision = struct.unpack_from("<HH", body, at)
-        return _integer(BITFIELD, size, bits & 1, 0, offset, precision, {"class": "bitfield"}), at + 4
-
-    def _float(self, body: bytes, at: int, _depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
-        layout = struct.unpack_from("<HHBBBBI", body, at)
-        if version < 3:
-            bits &= ~0x40  # VAX order came with version 3; libhdf5 ignores the bit in what is older
-        return _floating(size, bits, *layout), at + 12
-
-    def _time(self, _body: bytes, at: int, _depth: int, _bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        return Datatype(TIME, size, f"V{size}", None, {"class": "time", "size": size}), at + 2
-
-    def _string(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        padding = bits & 15
-        told = _string_told(padding, bits >> 4 & 15, size)
-        return Datatype(STRING, size, f"S{size}", _STRINGS.get(padding, _null_padded)(size), told), at
-
-    def _opaque(self, body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        length = bits & 0xFF
-        tag = body[at : at + length].split(b"\0", 1)[0]
-        told = {"class": "opaque", "tag": text(tag)}
-        name = text(tag).removeprefix("NUMPY:") if tag[:8] in (b"NUMPY:<M", b"NUMPY:<m") and size == 8 else f"V{size}"
-        return Datatype(OPAQUE, size, name, lambda data, i: binary(data[i : i + size]), told), at + length
-
-    def _refers(self, _body: bytes, at: int, _depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        kind = bits & 15
-        if kind > 1:  # the references of HDF5 1.12, which h5py lacks; each element says of itself what it leads to
-            if kind > 4 or bits >> 4 & 15 != 1:
-                raise UnsupportedSource(f"a reference type {kind}, version {bits >> 4 & 15} is not known")
-            told = {"class": "reference", "kind": "any"}
-            base = Datatype(REFERENCE, size, "O", self._reference(kind), told)
-            return Datatype(REFERENCE, size, "V64", None, told, base=base, width=64), at
-        told = {"class": "reference", "kind": "region" if kind else "object"}
-        return Datatype(REFERENCE, size, "O", self._reference(kind), told), at
-
-    def _enum(self, body: bytes, at: int, depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
-        base, at = self._parse(body, at, depth + 1)
-        names, count = [], bits & 0xFFFF
-        for _ in range(count):
-            name, at = _name(body, at, padded=version < 3)
-            names.append(name)
-        if base.decode is None or base.kind != FIXED:
-            return Datatype(ENUM, size, f"V{size}", None), at + count * size
-        values = [base.decode(body, at + n * base.size) for n in range(min(count, MEMBERS_MOST))]
-        told: dict[str, Any] = {"class": "enum", "members": dict(zip(names, values, strict=False))}
-        if count > MEMBERS_MOST:
-            told["member_count"] = count
-        at += count * base.size
-        if base.size == 1 and dict(zip(names, values, strict=False)) == {"FALSE": 0, "TRUE": 1}:
-            return Datatype(ENUM, 1, "?", lambda data, i: data[i] != 0, told, base=base), at
-        return Datatype(ENUM, size, base.dtype, base.decode, told, base.code, base=base), at
-
-    def _compound(self, body: bytes, at: int, depth: int, bits: int, size: int, version: int) -> tuple[Datatype, int]:
-        members: list[tuple[str, int, Datatype]] = []
-        width = (size.bit_length() + 7) // 8 if version >= 3 else 4
-        for _ in range(bits & 0xFFFF):
-            name, at = _name(body, at, padded=version < 3)
-            offset = int.from_bytes(body[at : at + width], "little")
-            at += width
-            shape: tuple[int, ...] = ()
-            if version == 1:
-                if body[at] > 4:
-                    raise CorruptFile(f"the member {name} of a compound has {body[at]} dimensions")
-                shape = struct.unpack_from("<4I", body, at + 12)[: body[at]]
-                at += 28
-            member, at = self._parse(body, at, depth + 1)
-            if shape:
-                member = _array(member, shape, ARRAY)
-            if offset + member.size > size:
-                raise CorruptFile(f"the member {name} of a compound lies outside it")
-            members.append((name, offset, member))
-        return _compound_of(members, size), at
-
-    def _vlen(self, body: bytes, at: int, depth: int, bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        base, at = self._parse(body, at, depth + 1)
-        if bits & 15 == 1:
-            told = _string_told(bits >> 4 & 15, bits >> 8 & 15, None)
-            return Datatype(VLEN, size, "O", self._variable(None), told, variable=True, width=8), at
-        decode = None if base.decode is None else self._variable(base)
-        return Datatype(
-            VLEN, size, "O", decode, {"class": "vlen", "base": _told(base)}, variable=True, base=base, width=16
-        ), at
-
-    def _array(self, body: bytes, at: int, depth: int, _bits: int, _size: int, version: int) -> tuple[Datatype, int]:
-        rank = body[at]
-        at += 1 if version >= 3 else 4
-        shape = struct.unpack_from(f"<{rank}I", body, at)
-        at += rank * (4 if version >= 3 else 8)
-        if not shape or 0 in shape or rank > _RANK_MOST:
-            raise CorruptFile(f"an array type of the shape {shape[:8]} cannot be")
-        base, at = self._parse(body, at, depth + 1)
-        return _array(base, shape, ARRAY), at
-
-    def _complex(self, body: bytes, at: int, depth: int, _bits: int, size: int, _version: int) -> tuple[Datatype, int]:
-        part, at = self._parse(body, at, depth + 1)
-        return _complex_of(part, size), at
-
-
-_PARSERS = {
-    FIXED: Parser._fixed,
-    FLOAT: Parser._float,
-    TIME: Parser._time,
-    STRING: Parser._string,
-    BITFIELD: Parser._bitfield,
-    OPAQUE: Parser._opaque,
-    COMPOUND: Parser._compound,
-    REFERENCE: Parser._refers,
-    ENUM: Parser._enum,
-    VLEN: Parser._vlen,
-    ARRAY: Parser._array,
-    COMPLEX: Parser._complex,
-}
-
-
-def _name(body: bytes, at: int, *, padded: bool) -> tuple[str, int]:
-    """A name ended by a zero, in versions 1 and 2 padded to a multiple of eight; and where it ends."""
-    end = body.index(b"\0", at) if b"\0" in body[at : at + 65536] else len(body)
-    after = end + 1
-    return text(body[at:end]), at + (after - at + 7 & ~7) if padded else after
-
-
-def _told(base: Datatype) -> dict[str, Any] | str:
-    return base.told or base.name
-
-
-def _string_told(padding: int, charset: int, length: int | None) -> dict[str, Any]:
+def string_told(padding: int, charset: int, length: int | None) -> dict[str, Any]:
+    """What is told of a string type; None for the length of one that varies."""
     return {
         "class": "string",
         "charset": "utf-8" if charset == 1 else "ascii",
@@ -257,7 +88,13 @@ def _space_padded(size: int) -> Decode:
 _STRINGS = {0: _null_terminated, 1: _null_padded, 2: _space_padded}
 
 
-def _integer(
+def string(size: int, padding: int, charset: int) -> Datatype:
+    """Text of a fixed length."""
+    decode = _STRINGS.get(padding, _null_padded)(size)
+    return Datatype(STRING, size, f"S{size}", decode, string_told(padding, charset, size))
+
+
+def integer(
     kind: int, size: int, big: int, signed: int, offset: int, precision: int, told: dict[str, Any] | None
 ) -> Datatype:
     """A fixed-point number or a bit field."""
@@ -289,7 +126,7 @@ _FLOATS = (
 """Of each of NumPy's floats: size, bits of the mantissa, greatest and least exponent, name."""
 
 
-def _floating(
+def floating(
     size: int, bits: int, offset: int, precision: int, e_at: int, e_size: int, m_at: int, m_size: int, bias: int
 ) -> Datatype:
     """A floating-point number of any layout: sign, exponent, mantissa at their bits, its leading one implied or not."""
@@ -337,21 +174,23 @@ def _scaled(mantissa: int, exponent: int) -> float:
         return math.inf
 
 
-def _array(base: Datatype, shape: tuple[int, ...], kind: int) -> Datatype:
+def array(base: Datatype, shape: tuple[int, ...]) -> Datatype:
+    """An array type."""
     count = math.prod(shape)
     told = {"class": "array", "base": base.told} if base.told else None
     dtype = f"({base.dtype!r}, {shape})" if base.dtype[0] not in "([{" else f"({base.dtype}, {shape})"
     if base.decode is None:
-        return Datatype(kind, base.size * count, "V", None, told, width=base.in_memory * count)
+        return Datatype(ARRAY, base.size * count, "V", None, told, width=base.in_memory * count)
 
     def decode(data: bytes, at: int) -> Any:
         return nested(elements(base, data, at, count), shape)
 
     width = base.in_memory * count
-    return Datatype(kind, base.size * count, dtype, decode, told, None, base.variable, shape, base, width=width)
+    return Datatype(ARRAY, base.size * count, dtype, decode, told, None, base.variable, shape, base, width=width)
 
 
-def _complex_of(part: Datatype, size: int) -> Datatype:
+def complex_of(part: Datatype, size: int) -> Datatype:
+    """Complex numbers of two floats."""
     if part.kind != FLOAT or part.decode is None or part.size * 2 != size or part.dtype[1:] == "f2":
         return Datatype(COMPLEX, size, f"V{size}", None)
     first = part.decode
@@ -359,7 +198,7 @@ def _complex_of(part: Datatype, size: int) -> Datatype:
     return Datatype(COMPLEX, size, name, lambda data, at: [first(data, at), first(data, at + part.size)])
 
 
-def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatype:
+def compound(members: list[tuple[str, int, Datatype]], size: int) -> Datatype:
     """A compound; of two floats `r` and `i` it is a complex number, as h5py has it."""
     if [name for name, _, _ in members] == ["r", "i"]:
         (_, first, real), (_, second, imaginary) = members
@@ -369,7 +208,7 @@ def _compound_of(members: list[tuple[str, int, Datatype]], size: int) -> Datatyp
             and real.dtype[1:] != "f2"  # of which NumPy has no complex numbers
             and (first, second, 2 * real.size) == (0, real.size, size)
         ):
-            return _complex_of(real, size)
+            return complex_of(real, size)._replace(members=tuple(members))
     told = {name: member.told for name, _, member in members[:MEMBERS_MOST] if member.told}
     about: dict[str, Any] | None = {"class": "compound", "members": told} if told else None
     if about and len(members) > MEMBERS_MOST:

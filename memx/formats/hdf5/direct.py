@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from memx.errors import CorruptFile, MemxError, OverLimit, TruncatedFile, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, OverLimit, UnsupportedSource
 from memx.formats.base import BelongsTo, ReadOptions, StreamReader, fault
 from memx.formats.hdf5.alike import Alike
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.groups import HARD, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import asked, asked_for_attributes, construct_of, links_from_library, settled
+from memx.formats.hdf5.unknown import asked, asked_for_attributes, construct_of, judged, links_from_library, settled
 from memx.records import Record, encode, text
 
 DEPTH_MOST = 1000
@@ -62,7 +62,7 @@ class HDF5StreamReader(StreamReader):
         try:
             yield from self._walk()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(self._file, exc) from exc
+            raise self._file.broken_off(exc) from exc
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
@@ -77,9 +77,10 @@ class HDF5StreamReader(StreamReader):
             try:
                 link = next(self._levels[-1].links, None)
             except (MemxError, *FAULTS) as exc:
-                if self._asked_for_links(exc):
+                error = judged(self._file, exc, self._levels[-1].address)
+                if self._asked_for_links(error):
                     continue
-                yield broken(f"the list of members of {self._here()}", exc)
+                yield broken(f"the list of members of {self._here()}", error)
                 link = None
             if link is None:
                 self._leave()
@@ -213,7 +214,7 @@ class HDF5StreamReader(StreamReader):
         except (MemxError, *FAULTS) as exc:
             return settled(self._file, self.options, exc, path, header.address)
         attributes, faults = self._attributes.fields(header, path)
-        if faults and (told := asked_for_attributes(self.options, faults, path, header.address)):
+        if faults and (told := asked_for_attributes(self._file, self.options, faults, path, header.address)):
             return told
         if kind == "dataset" and not faults:
             self._alike.learn(header)
@@ -260,28 +261,13 @@ def open_file(reader: StreamReader) -> HDF5File:
         if exc.offset is None:
             raise
         raise BelongsTo("hdf5-library", construct_of(exc.message)) from exc
-    except FAULTS as exc:
-        raise CorruptFile("the superblock or what it points to ends in its midst") from exc
 
 
 def raise_if_short(file: HDF5File) -> None:
     """Raises TruncatedFile where the file ends before what its superblock says was allocated."""
-    short = _shortage(file)
+    short = file.superblock.shortage()
     if short is not None:
         raise short
-
-
-def broken_off(file: HDF5File, fault: Exception) -> CorruptFile | TruncatedFile:
-    """What is wrong where `fault` ends the reading: that the file is short, if it is."""
-    corrupt = fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
-    return _shortage(file) or corrupt
-
-
-def _shortage(file: HDF5File) -> TruncatedFile | None:
-    end = file.superblock.end_of_file
-    if end == file.space.undefined or end <= file.space.end:
-        return None
-    return TruncatedFile(f"the file is {end - file.space.end} bytes shorter than its superblock says")
 
 
 def looks_like_netcdf(file: HDF5File, path: str, options: ReadOptions) -> bool:

@@ -3,7 +3,7 @@
 import struct
 from array import array
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -133,6 +133,7 @@ class FractalHeap:
 
     def __init__(self, space: AddressSpace, address: int) -> None:
         self._space = space
+        self._address = address
         o, n = space.offset_size, space.length_size
         data = space.read(address, 22 + 12 * n + 3 * o)
         if data[:4] != b"FRHP":
@@ -163,6 +164,7 @@ class FractalHeap:
             self._root_stored, self._root_mask = space.length(rest, 0), int.from_bytes(rest[n : n + 4], "little")
             self._pipeline = parse_filters(rest[n + 4 :])
         self._blocks: list[_Block] = []  # the direct blocks that were used, in their order
+        self._indirect: dict[int, int] = {}  # the indirect blocks on the way to them, by address, and their rows
         self._tail = _Block(-1, 0, 0, 0, 0)  # the direct block used last
         self._unfiltered = (-1, b"")  # the address of a block, and what it was before its filters
 
@@ -262,6 +264,7 @@ class FractalHeap:
         found = self._looked_up(offset)
         if len(blocks) >= _BLOCKS_MOST:
             blocks.clear()
+            self._indirect.clear()
         insort(blocks, found)
         return found
 
@@ -281,6 +284,7 @@ class FractalHeap:
                 raise CorruptFile("there is no indirect block of a fractal heap", offset=space.base + block)
             if head[4]:
                 raise unknown_version("an indirect block of a fractal heap", head[4], space.base + block)
+            self._indirect[block] = rows
             begin += (self._first_row << row - 1 if row else 0) + column * size
             found = self._child(block, rows, row, column, _Block(begin, size, 0, size, 0))
             if row < self._direct_rows:
@@ -301,6 +305,34 @@ class FractalHeap:
         entry = space.read(at + column * direct, direct)
         mask = int.from_bytes(entry[o + n :], "little")
         return told._replace(address=space.address(entry, 0), stored=space.length(entry, o), mask=mask)
+
+    def head(self) -> bytes:
+        """The header, which its checksum ends."""
+        space = self._space
+        filters = int.from_bytes(space.read(self._address + 7, 2), "little")
+        length = 26 + 12 * space.length_size + 3 * space.offset_size
+        return space.read(self._address, length + (space.length_size + 4 + filters if filters else 0))
+
+    def blocks(self, most: int) -> Iterator[bytes]:
+        """The blocks that were used so far, none longer than `most`, with their checksums at the end.
+
+        A direct block has its own, if any, behind its head, and for that there are zeros in the sum.
+        """
+        space, o, n = self._space, self._space.offset_size, self._space.length_size
+        head = 5 + o + self._offset_size
+        for address, rows in self._indirect.items():
+            of_direct = min(rows, self._direct_rows) * (n + 4 if self._pipeline else 0)
+            size = head + (rows * o + of_direct) * self._width + 4
+            if size <= most:
+                yield space.read(address, size)
+        if not space.read(self._address + 9, 1)[0] & 2:
+            return  # its direct blocks have no checksums
+        for _, size, address, stored, mask in self._blocks:
+            if size <= most:
+                plain = (
+                    self._read_filtered(address, stored, mask, size) if self._pipeline else space.read(address, size)
+                )
+                yield plain[:head] + bytes(4) + plain[head + 4 :] + plain[head : head + 4]
 
     def _cell(self, offset: int) -> tuple[int, int]:
         """Row and column of the doubling table that hold `offset`."""

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from memx.errors import CorruptFile, MemxError, UnsupportedSource
+from memx.errors import CorruptFile, MemxError, TruncatedFile, UnsupportedSource
 from memx.formats.base import fault
 from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.cacheimage import CACHE_IMAGE, overlaid
@@ -12,6 +12,7 @@ from memx.formats.hdf5.datatypes import Datatype
 from memx.formats.hdf5.filters import parse_filters
 from memx.formats.hdf5.groups import EXTERNAL, SOFT, Link, is_group, links_of
 from memx.formats.hdf5.headers import ObjectHeader, read_header
+from memx.formats.hdf5.integrity import is_broken
 from memx.formats.hdf5.layouts import (
     CHUNKED,
     CONTIGUOUS,
@@ -57,7 +58,7 @@ Kind = Literal["group", "dataset", "datatype"]
 class HDF5File:
     """An open file. Objects are known by the address of their header.
 
-    Raises CorruptFile, or UnsupportedSource for a superblock or a file driver that memx does not know.
+    Raises CorruptFile, TruncatedFile, or UnsupportedSource for a superblock or a file driver that memx does not know.
     """
 
     def __init__(self, source: Source) -> None:
@@ -68,14 +69,33 @@ class HDF5File:
         """An `error` for what is broken of the file as a whole: what is left is read."""
         if not block.sound:
             self.faults.append(fault(CorruptFile.code, "the superblock contradicts its checksum", self.space.base))
-        extension = None if block.extension is None else self.header(block.extension)
+        try:
+            self._extend(source, block)
+        except (CorruptFile, *FAULTS) as exc:
+            raise self.broken_off(exc) from exc
+        self.shared = Shared(self.space, block.extension)
+        self.values = Values(self.space, self.shared)
+        self._most = max(self.space.end, block.end_of_file)  # no address is behind it
+        self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def broken_off(self, fault: Exception) -> CorruptFile | TruncatedFile:
+        """What is wrong where `fault` ends the reading: that the file is short, if it is."""
+        corrupt = fault if isinstance(fault, CorruptFile) else CorruptFile("a structure of the file ends in its midst")
+        return self.superblock.shortage() or corrupt
+
+    def _extend(self, source: Source, block: Superblock) -> None:
+        """Takes in what the superblock's extension and its driver information say."""
+        extension = None if block.extension is None else self._extension(block.extension)
         _refuse_parts(block, extension)
         if extension is not None and CACHE_IMAGE in extension.first:
             self._overlay(source, extension.first[CACHE_IMAGE][1])
-        self.values = Values(self.space)
-        self.shared = Shared(self.space, block.extension)
-        self._most = max(self.space.end, block.end_of_file)  # no address is behind it
-        self._described: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def _extension(self, address: int) -> ObjectHeader:
+        """The header of the superblock extension (II.C)."""
+        if is_broken(self.space, address):
+            where = self.space.base + address
+            self.faults.append(fault(CorruptFile.code, "the superblock extension contradicts its checksum", where))
+        return self.header(address)
 
     def _overlay(self, source: Source, message: bytes) -> None:
         """Lays the image of the cache over the file. Raises CorruptFile where without it there is no root group."""

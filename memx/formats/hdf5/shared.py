@@ -36,7 +36,7 @@ class Shared:
             return self.in_heap(body[2:10], kind)
         if not 1 <= version <= 3:
             raise unknown_version("a shared message", version)
-        address = self._committed_address(body)
+        address = committed_address(self._space, body)
         found = self._committed.get((address, kind))
         if found is None:
             message = read_header(self._space, address).first.get(kind)
@@ -51,10 +51,7 @@ class Shared:
     def committed(self, message: Message) -> int | None:
         """The address of the object whose own message this one stands for; None where it stands for itself."""
         flags, body, *_ = message
-        return None if not flags & SHARED or body[:2] == b"\3\1" else self._committed_address(body)
-
-    def _committed_address(self, body: bytes) -> int:
-        return self._space.address(body, 8 + self._space.length_size if body[0] == 1 else 2)
+        return None if not flags & SHARED or body[:2] == b"\3\1" else committed_address(self._space, body)
 
     def in_heap(self, heap_id: bytes, kind: int) -> bytes:
         """The body of the message of `kind` that `heap_id` names in the file's heap of shared messages."""
@@ -90,3 +87,8 @@ class Shared:
             if heap != space.undefined:
                 heaps.append((data[at + 2] | data[at + 3] << 8, FractalHeap(space, heap)))
         return heaps
+
+
+def committed_address(space: AddressSpace, body: bytes) -> int:
+    """The address of the object whose own message a shared message stands for."""
+    return space.address(body, 8 + space.length_size if body[0] == 1 else 2)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from memx.errors import CorruptFile, UnsupportedSource
+from memx.errors import CorruptFile, TruncatedFile, UnsupportedSource
 from memx.formats.hdf5.checksums import sound
 from memx.formats.hdf5.space import AddressSpace
 from memx.formats.signatures import HDF5_SIGNATURE
@@ -28,6 +28,13 @@ class Superblock(NamedTuple):
     consistency: int
     """File consistency flags; bit 0: open for writing, bit 2: for single writer, multiple readers."""
 
+    def shortage(self) -> TruncatedFile | None:
+        """What is wrong with a file that ends before what its superblock says was allocated; None for a whole one."""
+        missing = self.end_of_file - self.space.end
+        if self.end_of_file == self.space.undefined or missing <= 0:
+            return None
+        return TruncatedFile(f"the file is {missing} bytes shorter than its superblock says")
+
 
 def find_superblock(source: Source) -> int | None:
     """Where the signature stands: at 0, 512, 1024, 2048 ... (II.A); None where it is nowhere."""
@@ -42,14 +49,14 @@ def find_superblock(source: Source) -> int | None:
 def read_superblock(source: Source) -> Superblock:
     """The superblock of `source`.
 
-    Raises CorruptFile, or UnsupportedSource for a version that memx does not know.
+    Raises CorruptFile, TruncatedFile, or UnsupportedSource for a version that memx does not know.
     """
     at = find_superblock(source)
     if at is None:
         raise CorruptFile("there is no HDF5 signature at 0, 512, 1024 or any later power of two")
     data = source.read_at(at, 128)
-    if len(data) < 12:
-        raise CorruptFile("the file ends inside the superblock", offset=at + len(data))
+    if len(data) < 15:  # in all versions the widths of addresses and lengths stand before
+        raise TruncatedFile("the file ends inside the superblock", offset=at + len(data))
     version = data[8]
     if version > 3:
         raise UnsupportedSource(f"superblock version {version} is not known", offset=at + 8)
@@ -70,7 +77,7 @@ def _old(source: Source, at: int, data: bytes) -> Superblock:
     base, _free, end, driver = (space.address(data, begin + n * width) for n in range(4))
     root = begin + 4 * width + space.length_size  # behind the name, whose offset in a heap is written as a length
     if len(data) < root + width:
-        raise CorruptFile("the file ends inside the superblock", offset=at + len(data))
+        raise TruncatedFile("the file ends inside the superblock", offset=at + len(data))
     return Superblock(
         version=data[8],
         space=space,
@@ -88,7 +95,7 @@ def _new(source: Source, at: int, data: bytes) -> Superblock:
     space = _space(source, at, data, data[9:11])
     width = space.offset_size
     if len(data) < 12 + 4 * width + 4:
-        raise CorruptFile("the file ends inside the superblock", offset=at + len(data))
+        raise TruncatedFile("the file ends inside the superblock", offset=at + len(data))
     base, extension, end, root = (space.address(data, 12 + n * width) for n in range(4))
     return Superblock(
         version=data[8],

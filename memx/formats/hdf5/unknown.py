@@ -5,8 +5,8 @@ from typing import Any
 
 from memx.errors import CorruptFile, UnsupportedSource
 from memx.formats.base import ReadOptions
-from memx.formats.hdf5.checksums import header_is_broken
 from memx.formats.hdf5.groups import Link, UnknownLinks
+from memx.formats.hdf5.integrity import is_broken
 from memx.formats.hdf5.objects import HDF5File, broken
 from memx.records import Record
 
@@ -33,31 +33,47 @@ def from_library(
     counted: bool = False,
     **more: bool,
 ) -> list[Record]:
-    """The library's records of the object at `path`. Raises `error`, or CorruptFile where its header is broken.
+    """The library's records of the object at `path`. Raises `error`, or CorruptFile where it is broken.
 
     `more` is what else to ask for; see `memx.formats.hdf5.library.reader`. `counted`: the construct was counted before.
     """
-    if header_is_broken(file.space, address):
-        where = file.space.base + address
-        raise CorruptFile(f"its header contradicts its checksum: {error.message}", offset=where) from error
+    if (worse := judged(file, error, address)) is not error:
+        raise worse from error
     told = asked(options, error.message, {"path": path, "address": address, **more}, counted=counted)
     if not told:
         raise error
     return told
 
 
+_CONTRADICTED = "it contradicts a checksum: "
+_CANNOT_BE_READ = "cannot be read: "
+
+
+def judged(file: HDF5File, error: Exception, address: int) -> Exception:
+    """`error`; where that is of the unknown, but checksums say that the object at `address` is broken: CorruptFile."""
+    if isinstance(error, UnsupportedSource) and is_broken(file.space, address):
+        return CorruptFile(_CONTRADICTED + error.message, offset=file.space.base + address)
+    return error
+
+
 def asked_for_attributes(
-    options: ReadOptions, faults: list[Record], path: str, address: int, **more: bool
+    file: HDF5File, options: ReadOptions, faults: list[Record], path: str, address: int, **more: bool
 ) -> list[Record]:
     """The library's records of an object of whose attributes memx has `faults`.
 
-    None where none of those is of the unknown, or where the library can read no more of the attributes.
+    None where none of those is of the unknown, or where the library can read no more of the attributes. What is broken
+    rather than unknown is told of as such in `faults` themselves.
     """
-    unknown = next((found["message"] for found in faults if found["code"] == UnsupportedSource.code), None)
-    if unknown is None:
+    unknown = [found for found in faults if found["code"] == UnsupportedSource.code]
+    if not unknown:
+        return []
+    if is_broken(file.space, address):
+        for found in unknown:
+            what, _, why = found["message"].rpartition(_CANNOT_BE_READ)
+            found |= {"code": CorruptFile.code, "message": what + _CANNOT_BE_READ + _CONTRADICTED + why}
         return []
     question = {"path": path, "address": address, **more}
-    told = asked(options, unknown.rpartition("cannot be read: ")[2], question)
+    told = asked(options, unknown[0]["message"].rpartition(_CANNOT_BE_READ)[2], question)
     left = sum(record["type"] == "error" for record in told)
     return told if left < len(faults) else []
 

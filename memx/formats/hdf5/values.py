@@ -5,10 +5,13 @@ from math import prod
 from typing import Any
 
 from memx.errors import CorruptFile, UnsupportedSource
-from memx.formats.hdf5.datatypes import Datatype, Decode, Parser, elements
+from memx.formats.hdf5.datatypes import Datatype, Decode, elements
+from memx.formats.hdf5.headers import read_header
 from memx.formats.hdf5.heaps import GlobalHeap
-from memx.formats.hdf5.messages import Dataspace, parse_dataspace
+from memx.formats.hdf5.messages import DATASPACE, Dataspace, parse_dataspace
+from memx.formats.hdf5.shared import Shared
 from memx.formats.hdf5.space import AddressSpace
+from memx.formats.hdf5.typemessages import Parser
 from memx.records import text
 
 _CACHED = 1024
@@ -24,8 +27,9 @@ class Values:
     `room` is how many bytes may still be read from global heaps for the value in hand.
     """
 
-    def __init__(self, space: AddressSpace) -> None:
+    def __init__(self, space: AddressSpace, shared: Shared) -> None:
         self.space = space
+        self._shared = shared
         self.heap = GlobalHeap(space)
         self.room = 0
         self._parser = Parser(space.offset_size, self._variable, self._reference)
@@ -86,7 +90,7 @@ class Values:
     def _object(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: the address of an object; null for zero."""
         address = self.space.address(data, at)
-        return self._told("object", address) if address not in (0, self.space.undefined) else None
+        return self._told("object", address) if address else None
 
     def _told(self, kind: str, address: int) -> dict[str, Any]:
         """A reference, its address null where no object is (any more)."""
@@ -106,18 +110,19 @@ class Values:
 
     def _region(self, data: bytes, at: int) -> dict[str, Any] | None:
         """VIII: an object in a global heap, of an address and a selection of the data set there."""
-        space = self.space
-        collection = space.address(data, at)
-        if collection in (0, space.undefined):
+        space, end = self.space, at + self.space.offset_size
+        if not any(data[at : end + 4]):
             return None
-        index = int.from_bytes(data[at + space.offset_size : at + space.offset_size + 4], "little")
-        place, size = self.heap.place(collection, index)
+        try:
+            place, size = self.heap.place(space.address(data, at), int.from_bytes(data[end : end + 4], "little"))
+        except CorruptFile:
+            return {"reference": "region", "address": None}  # the region is gone
         self.room -= size
         if self.room < 0:
             raise TooLong
         held = space.read(place, size)
         told = self._told("region", space.address(held, 0))
-        return told if told["address"] is None else told | _selection(held[space.offset_size :])
+        return told if told["address"] is None else told | self._selected(held[space.offset_size :], told["address"])
 
     def _revised(self, data: bytes, at: int) -> dict[str, Any] | None:
         """A reference of HDF5 1.12 (IX): its type, its flags, and its encoding, or the place of that in a global heap.
@@ -148,7 +153,20 @@ class Values:
             return told
         if kind == 4:
             return told | {"attribute": _name(body, place)[0]}
-        return told | _selection(body[place + 8 :])  # behind its length and its rank
+        return told | self._selected(body[place + 8 :], None if elsewhere else address)  # behind its length and rank
+
+    def _selected(self, body: bytes, address: int | None) -> dict[str, Any]:
+        """What a serialized selection takes of the data set at `address`, which is None in another file."""
+        if int.from_bytes(body[:4], "little") != _ALL:
+            return _selection(body)
+        try:
+            extent = None if address is None else self._shared.first(read_header(self.space, address), DATASPACE)
+            if extent is None:
+                return {}
+            shape = self.dataspace(extent).shape
+        except (CorruptFile, IndexError):
+            return {}
+        return {"points": 0 if shape is None else prod(shape)}
 
 
 _REVISED = {2: "object", 3: "region", 4: "attribute"}
@@ -161,6 +179,10 @@ def _name(body: bytes, at: int) -> tuple[str, int]:
     if end > len(body):
         raise CorruptFile("a reference ends in its midst")
     return text(body[at + 2 : end]), end
+
+
+_ALL = 3
+"""The type of a selection (VIII.A) that takes all there is."""
 
 
 def _selection(body: bytes) -> dict[str, Any]:

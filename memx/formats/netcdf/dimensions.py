@@ -15,7 +15,7 @@ from memx.formats.hdf5.attributes import AttributeReader
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.messages import Dataspace
 from memx.formats.hdf5.objects import FAULTS, HDF5File
-from memx.formats.hdf5.unknown import asked, from_library
+from memx.formats.hdf5.unknown import asked, from_library, judged
 from memx.formats.netcdf.tree import Event
 from memx.records import Record
 
@@ -66,7 +66,7 @@ class Scope:
 
     def __init__(self) -> None:
         self.dimensions: list[Dimension] = []
-        self.shapeless: dict[tuple[Extent, ...], None] = {}
+        self.shapeless: dict[tuple[Extent, ...], list[Dimension]] = {}
 
 
 class Marks(NamedTuple):
@@ -139,9 +139,10 @@ class Dimensions:
         self._options = options
         self._reader = AttributeReader(file.values, file.shared, _MARK_BYTES_MOST)
         self._scopes: dict[str, Scope] = {}
-        self._by_address: dict[int, Dimension] = {}
+        self._by_address: dict[int, list[Dimension]] = {}  # several where several links lead to a scale
         self._by_number: dict[int, Dimension] = {}
         self._longest: dict[int | tuple[str, int], int] = {}
+        self._left: list[str] = []  # groups with variables without dimensions, in the order in which they end
         self._next = 0
         self._marks: dict[int, Marks] = {}  # by the address of the dataset
         self._scales: dict[int, Scales] = {}
@@ -157,16 +158,23 @@ class Dimensions:
                 self._learn_dataset(_group(event), event)
             except (MemxError, *FAULTS):
                 pass  # the second walk says what is wrong with it
-        elif event.kind == "leave" and (scope := self._scopes.get(event.path)) is not None:
-            for shape in scope.shapeless:
-                self._phony(event.path, scope, shape)
+        elif event.kind == "leave" and (scope := self._scopes.get(event.path)) is not None and scope.shapeless:
+            self._left.append(event.path)
 
     def complete(self) -> None:
-        """Ends the first walk: gives the unlimited dimensions their lengths."""
+        """Ends the first walk: makes up the phony dimensions, and gives the unlimited ones their lengths."""
+        for path in self._left:
+            scope = self._scopes[path]
+            for shape in scope.shapeless:
+                scope.shapeless[shape] = self._phony(path, scope, shape)
         for key, length in self._longest.items():
-            dimension = self._by_number.get(key[1]) if isinstance(key, tuple) else self._by_address.get(key)
-            if dimension is not None and dimension.unlimited:
-                dimension.size = max(dimension.size, length)
+            if not isinstance(key, tuple):
+                found = self._by_address.get(key, [])
+            else:
+                found = [self._by_number[key[1]]] if key[1] in self._by_number else []
+            for dimension in found:
+                if dimension.unlimited:
+                    dimension.size = max(dimension.size, length)
 
     def of_group(self, path: str) -> list[Dimension]:
         """The dimensions that a group defines, in the order of their numbers."""
@@ -220,6 +228,8 @@ class Dimensions:
         try:
             return self._reader.some(header, names)
         except UnsupportedSource as exc:
+            if (worse := judged(self._file, exc, event.address)) is not exc:
+                raise worse from exc
             question = {"path": event.path, "address": event.address}
             told = asked(self._options, exc.message, question, counted=True)  # it is when the attributes are read
             if not told:
@@ -279,13 +289,31 @@ class Dimensions:
         numbered = self._by_numbers(marks, extents)
         if numbered is not None:
             return numbered
-        if event.address in self._by_address and rank == 1:
-            return [self._by_address[event.address]]
+        if rank == 1 and (own := self._of_scale(event.address, _group(event), event.name)) is not None:
+            return [own]
         scales = self.scales(event)
         if scales is not None and len(scales) == rank:
-            return [None if scale is None else self._by_address.get(scale) for scale in scales]
+            group = _group(event)
+            return [None if scale is None else self._of_scale(scale, group) for scale in scales]
         group = _group(event)
-        return list(self._phony(group, self._scopes.setdefault(group, Scope()), extents))
+        scope = self._scopes.setdefault(group, Scope())
+        return list(scope.shapeless.get(extents) or self._phony(group, scope, extents))
+
+    def _of_scale(self, address: int, group: str, name: str = "") -> Dimension | None:
+        """The dimension that the scale at `address` is to a variable of `group`, called `name` where it is the scale.
+
+        Where several links lead to a scale it is several dimensions: the nearest counts.
+        """
+        found = self._by_address.get(address, [])
+        if len(found) < 2:
+            return found[0] if found else None
+        while True:
+            near = [dimension for dimension in found if dimension.group == group]
+            if near:
+                return next((dimension for dimension in near if dimension.name == name), near[0])
+            if group == "/":
+                return found[0]
+            group = group.rpartition("/")[0] or "/"
 
     def _by_numbers(self, marks: Marks, extents: tuple[Extent, ...]) -> list[Dimension | None] | None:
         """The dimensions of a dataset that tells their numbers; None where it does not, or where one is not known."""
@@ -309,11 +337,11 @@ class Dimensions:
         if event.found is not None and numbers is not None and not scale:
             self._told(event.found.kind, event).is_learned = True
         if not scale and numbers is None and scales is None:
-            self._scopes.setdefault(group, Scope()).shapeless[extents] = None
+            self._scopes.setdefault(group, Scope()).shapeless[extents] = []
         elif not (scale and marks.is_dimension_only):
             keys = [("number", n) for n in numbers] if numbers is not None else scales or [event.address]
-            for (length, grows), key in zip(extents, keys, strict=False):
-                if grows and key is not None:
+            for (length, _), key in zip(extents, keys, strict=False):
+                if key is not None:
                     self._longest[key] = max(length, self._longest.get(key, 0))
 
     def _add(self, group: str, event: Event, extents: tuple[Extent, ...], marks: Marks) -> None:
@@ -322,7 +350,8 @@ class Dimensions:
         only = marks.is_dimension_only
         dimension = Dimension(event.name, group, 0 if grows and only else length, grows, number)
         self._next = max(self._next, number + 1)
-        self._by_address[event.address] = self._by_number[number] = dimension
+        self._by_number[number] = dimension
+        self._by_address.setdefault(event.address, []).append(dimension)
         self._scopes.setdefault(group, Scope()).dimensions.append(dimension)
 
     def _phony(self, group: str, scope: Scope, extents: tuple[Extent, ...]) -> list[Dimension]:

@@ -5,20 +5,21 @@ netCDF-4 is HDF5 by definition, so this imports the HDF5 reader's parts: the one
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from math import prod
 from typing import Any, ClassVar, Literal
 
 from memx.errors import CorruptFile, MemxError, UnsupportedSource
 from memx.formats.base import StreamReader
 from memx.formats.hdf5.alike import Alike, Found
 from memx.formats.hdf5.attributes import AttributeReader
-from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, VLEN, Datatype
-from memx.formats.hdf5.direct import broken_off, in_blocks, open_file, raise_if_short
+from memx.formats.hdf5.datatypes import COMPOUND, ENUM, OPAQUE, STRING, VLEN, Datatype
+from memx.formats.hdf5.direct import in_blocks, open_file, raise_if_short
 from memx.formats.hdf5.messages import DATATYPE
 from memx.formats.hdf5.objects import FAULTS, broken
 from memx.formats.hdf5.unknown import asked, asked_for_attributes, from_library
 from memx.formats.netcdf.dimensions import MARKS, Dimensions, Shape
 from memx.formats.netcdf.tree import Answer, Event, Tree
-from memx.records import Record
+from memx.records import Record, text
 
 _RENAMED = "_nc4_non_coord_"
 """What netCDF puts before the name of a variable that is called like a dimension without being along it."""
@@ -27,6 +28,7 @@ _NOT_STORED = frozenset(
 )
 """Fields of the library's record of a dataset that do not tell of its storage."""
 _KINDS = {ENUM: "enum", COMPOUND: "compound", VLEN: "vlen", OPAQUE: "opaque"}
+_ATOMIC = "atomic"
 
 
 class NetCDFAttributes(AttributeReader):
@@ -51,9 +53,21 @@ class NetCDFAttributes(AttributeReader):
     by_creation = True
 
     def decoded(self, datatype: Datatype, shape: tuple[int, ...] | None, data: bytes, at: int) -> Any:
-        """The value of an attribute."""
+        """The value of an attribute.
+
+        Text of a fixed length is NC_CHAR in one element, of which the padding stays and NULs go, and NC_STRING in
+        several, each up to its first NUL; of text the shape is lost.
+        """
         if shape is None:
-            return "" if datatype.is_string else []
+            return "" if datatype.kind == STRING else []
+        if datatype.kind == STRING:
+            size = datatype.size
+            if not shape:
+                return text(data[at : at + size].replace(b"\0", b""))
+            places = range(at, at + prod(shape) * size, size)
+            return _as_netcdf([text(data[place : place + size].split(b"\0", 1)[0]) for place in places])
+        if shape and datatype.is_string:
+            shape = (prod(shape),)
         return _as_netcdf(super().decoded(datatype, shape, data, at))
 
     def in_its_terms(self, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -91,14 +105,14 @@ class NetCDF4StreamReader(StreamReader):
         try:
             strict = self._is_strict()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(file, exc) from exc
+            raise file.broken_off(exc) from exc
         return {"variant": "NETCDF4_CLASSIC" if strict else "NETCDF4"}
 
     def records(self) -> Iterator[Record]:
         try:
             yield from self._walk()
         except (CorruptFile, *FAULTS) as exc:
-            raise broken_off(self._file, exc) from exc
+            raise self._file.broken_off(exc) from exc
 
     def blocks(self) -> Iterator[Record | bytes]:
         """The records as lines, many at a time, errors between them as records."""
@@ -231,7 +245,9 @@ class NetCDF4StreamReader(StreamReader):
         except UnsupportedSource:
             committed = self._file.shared.committed(event.header.first[DATATYPE])
             return {"user_type": self._types[committed]} if committed in self._types else {}
-        return {"user_type": self._types.get(committed)} if datatype.kind in _KINDS and committed is not None else {}
+        if committed is None or _kind(datatype) == _ATOMIC:
+            return {}
+        return {"user_type": self._types.get(committed)}
 
     def _type(self, event: Event) -> Record:
         """The `type` record of a user-defined type.
@@ -251,7 +267,7 @@ class NetCDF4StreamReader(StreamReader):
                 raise
             parts = told["parts"]
             return {"type": "type", "path": event.path} | parts
-        kind = "atomic" if datatype.is_string else _KINDS.get(datatype.kind, "atomic")
+        kind = _kind(datatype)
         record: Record = {
             "type": "type",
             "path": event.path,
@@ -275,7 +291,9 @@ class NetCDF4StreamReader(StreamReader):
         if event.header is not None:
             attributes, faults = self._attributes.fields(event.header, record["path"])
             if faults:
-                told = asked_for_attributes(self.options, faults, event.path, event.address, by_creation=True)
+                told = asked_for_attributes(
+                    self._file, self.options, faults, event.path, event.address, by_creation=True
+                )
         elif event.answer is not None:
             told = event.answer.records
         if told:
@@ -284,6 +302,13 @@ class NetCDF4StreamReader(StreamReader):
             faults = [each for each in told if each["type"] == "error"]
         yield record | attributes
         yield from faults
+
+
+def _kind(datatype: Datatype) -> str:
+    """What a datatype is to netCDF, to which a complex number is a compound of two."""
+    if datatype.members:
+        return _KINDS[COMPOUND]
+    return _ATOMIC if datatype.is_string else _KINDS.get(datatype.kind, _ATOMIC)
 
 
 def _path(event: Event) -> str:

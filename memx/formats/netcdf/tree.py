@@ -12,7 +12,7 @@ from memx.formats.hdf5.direct import DEPTH_MOST
 from memx.formats.hdf5.groups import HARD, SOFT, Link
 from memx.formats.hdf5.headers import ObjectHeader
 from memx.formats.hdf5.objects import FAULTS, OBJECT_LEAST, HDF5File, Kind, broken, link_record
-from memx.formats.hdf5.unknown import from_library, links_from_library
+from memx.formats.hdf5.unknown import from_library, judged, links_from_library
 from memx.records import Record, text
 
 _STEPS: dict[Kind, Literal["enter", "dataset", "type"]] = {"group": "enter", "dataset": "dataset", "datatype": "type"}
@@ -133,12 +133,13 @@ class Tree:
     def _links(self, group: Event, *, counted: bool) -> Iterator[Link]:
         """The links of a group; those that memx cannot list as the library lists them."""
         links: Iterator[Link] | None = None
+        unknown: Exception
         if group.header is not None:
             try:
                 yield from self._file.links(group.header)
                 return
             except UnsupportedSource as exc:
-                unknown = exc
+                unknown = judged(self._file, exc, group.address)
         else:
             assert group.answer is not None
             unknown, counted = group.answer.unknown, True
