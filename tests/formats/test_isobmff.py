@@ -4,11 +4,13 @@ import io
 import random
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from memx.engine.options import StreamOptions
@@ -161,6 +163,61 @@ def test_agrees_whatever_the_codec(picture: str, tmp_path: Path) -> None:
         audio = samples._codec(out, sound, rate=48000 if sound == "libopus" else 44100, layout="stereo")
         samples._interleave(out, video, audio)
     assert differences(path) == []
+
+
+MEASURED = {
+    # name: frames, frames a second, codec of the sound, options of the muxer
+    "fragments": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov"}),
+    "many fragments": (60, 25, "libopus", {"movflags": "+empty_moov", "frag_size": "2000"}),
+    "segment indexes": (60, 25, "aac", {"movflags": "+dash+frag_keyframe"}),
+    "cmaf": (60, 25, "aac", {"movflags": "+cmaf"}),
+    "without sound": (60, 30, "", {"movflags": "+frag_keyframe+empty_moov"}),
+    "sound that comes late": (60, 25, "ac3", {"movflags": "+frag_keyframe+delay_moov"}),
+    "milliseconds": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "1000"}),
+    "coarse times": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "500"}),
+    "times of frames": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "25"}),
+    "a frame a second": (20, 1, "aac", {"movflags": "+frag_keyframe+empty_moov"}),
+    "two frames": (2, 25, "", {"movflags": "+frag_keyframe+empty_moov"}),
+    "a frame": (1, 25, "", {"movflags": "+frag_keyframe+empty_moov"}),
+}
+
+
+def _silence(start: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 960), np.int16), "s16", "stereo")
+    frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+    return frame
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_durations_that_ffmpeg_measures(name: str, tmp_path: Path) -> None:
+    frames, rate, sound, options = MEASURED[name]
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options=options) as out:
+        video = samples._codec(out, "libvpx-vp9", rate=rate, width=64, height=48, pix_fmt="yuv420p")
+        video.options |= {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+        audio = samples._codec(out, sound, rate=48000, layout="stereo") if sound else None
+        for number in range(frames):
+            frame = samples._picture(video, number)
+            frame.time_base = Fraction(1, rate)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        for start in range(0, frames * 48000 // rate if sound else 0, 960):
+            out.mux(audio.encode(_silence(start)))
+        out.mux(audio.encode(None) if sound else [])
+    assert differences(path) == []
+    durations = [record["duration"] for record in of(read(path)[0], "packet") if record["stream_index"] == 0]
+    assert len(durations) == frames
+
+
+def test_a_segment_index_behind_samples(tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options={"movflags": "+frag_keyframe+global_sidx"}) as out:
+        video = samples._codec(out, "mpeg4", width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, samples._codec(out, "aac", rate=48000, layout="stereo"))
+    whole = path.read_bytes()
+    assert whole.index(b"mdat") < whole.index(b"sidx") < whole.index(b"moof")
+    assert differences(path) == []
+    assert sum(record["stream_index"] == 0 for record in of(read(path)[0], "packet")) == samples.FRAMES
 
 
 SOUNDS = {

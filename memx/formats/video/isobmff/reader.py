@@ -29,6 +29,10 @@ _LINES = 256
 _P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
 _REORDERED = frozenset(("h264", "hevc", "vvc"))
+_LENGTHLESS = frozenset(("vp8", "vp9"))
+"""Codecs of which FFmpeg forgets how long the container says that packets last, because its parser looks at them."""
+_COARSE = 1000
+"""With fewer units of time a second it takes one for the duration of a frame, as long as it knows no rate."""
 _HELD = frozenset(("ac3", "eac3"))
 """Codecs of which FFmpeg's parser gives out a packet when it has seen the next one."""
 _FRAMES = {"ac3": 1536, "eac3": 1536, "mp3": 1152, "mp2": 1152, "aac": 1024}
@@ -67,6 +71,7 @@ class IsoStreamReader(StreamReader):
         kinds = {track.kind for track in film.movie.tracks if not track.attached}
         if self.options.format is None and "video" not in kinds and ("audio" in kinds or named_as_sound):
             raise BelongsTo("audio")
+        self._look()
         self._firsts: dict[int, Entry | None] = {
             track.index: next(film.entries(track), None) for track in film.movie.tracks
         }
@@ -87,6 +92,25 @@ class IsoStreamReader(StreamReader):
         read_chapter_tracks(film, limit)
         read_timecodes(film)
         return film
+
+    def _look(self) -> None:
+        """Finds the rates of frames that tables do not tell on the packets that FFmpeg looks at."""
+        self._queued: dict[int, int] = {}
+        film, told = self._film, self._told
+        if all(track.kind != "video" or track.index in film.rates for track in told):
+            return
+        from memx.formats.video.isobmff.probing import Looked, look
+
+        streams = {
+            track.index: Looked(track, _scale(track), film.intervals.get(track.index), film.rates.get(track.index))
+            for track in told
+        }
+        packets = [packet_records(film.all_spans(track), track.index, _scale(track), track) for track in told]
+        look(streams, self._released(interleaved(packets, *self._ends())))
+        for index, stream in streams.items():
+            self._queued[index] = stream.queued
+            if stream.rate is not None:
+                film.rates[index] = stream.rate
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
@@ -182,8 +206,8 @@ class IsoStreamReader(StreamReader):
             track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
         ):
             entries = ((*entry[:3], lasting, *entry[4:]) for entry in entries)
-        elif track.codec in ("vp8", "vp9"):
-            entries = ((*entry[:3], lasting or entry[3], *entry[4:]) for entry in entries)
+        elif track.codec in _LENGTHLESS:
+            entries = _measured(entries, track.time_scale, self._queued.get(track.index, 0), lasting or 1)
         elif (table is not None and table.in_chunks) or (track.pauses and not track.offsets):
             entries = timed(entries, track.duration, lasting)
         elif track.pauses:
@@ -244,6 +268,15 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     if start is not None and end is not None and end >= start:
         duration = max(duration or 0, end - start)
     return start, duration if duration and duration > 0 else None
+
+
+def _measured(entries: Iterator[Entry], time_scale: int, queued: int, duration: int) -> Iterator[Entry]:
+    """Entries that last as long as FFmpeg says before, and after, it has measured the rate of frames."""
+    first = 1 if time_scale < _COARSE else 0
+    for entry in islice(entries, queued):
+        yield (*entry[:3], first, *entry[4:])
+    for entry in entries:
+        yield (*entry[:3], duration, *entry[4:])
 
 
 def _not_late(entry: Entry, dts_shift: int) -> Entry:
