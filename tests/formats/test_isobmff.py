@@ -151,6 +151,7 @@ CODECS = {
     "rawvideo": ("uyvy422", "pcm_u8", "mov"),
     "qtrle": ("rgb24", "pcm_alaw", "mov"),
     "rpza": ("rgb555le", "pcm_s8", "mov"),
+    "r10k": ("gbrp10le", "pcm_u8", "mov"),
 }
 
 
@@ -163,6 +164,73 @@ def test_agrees_whatever_the_codec(picture: str, tmp_path: Path) -> None:
         audio = samples._codec(out, sound, rate=48000 if sound == "libopus" else 44100, layout="stereo")
         samples._interleave(out, video, audio)
     assert differences(path) == []
+
+
+FORMATS = {
+    # name: codec, format, size, options of the codec
+    "VC-3": ("dnxhd", "yuv422p", (1920, 1080), {"b": "120M"}),
+    "VC-3 in fields": ("dnxhd", "yuv422p", (1920, 1080), {"b": "120M", "flags": "+ildct"}),
+    "VC-3 of any size": ("dnxhd", "yuv422p", (256, 128), {"profile": "dnxhr_hq"}),
+    "VC-3 of 10 bits": ("dnxhd", "yuv422p10le", (256, 128), {"profile": "dnxhr_hqx"}),
+    "DV of 50 Hz": ("dvvideo", "yuv420p", (720, 576), {}),
+    "DV of 60 Hz": ("dvvideo", "yuv411p", (720, 480), {}),
+    "DV of 50 Mbit/s": ("dvvideo", "yuv422p", (720, 576), {}),
+    "ProRes 422 with all chroma": ("prores_ks", "yuv444p10le", (64, 48), {"profile": "hq"}),
+    "ProRes 4444 of half the chroma": ("prores_ks", "yuv422p10le", (64, 48), {"profile": "4444"}),
+    "ProRes with transparency": ("prores_ks", "yuva444p10le", (64, 48), {"profile": "4444"}),
+    "grey Animation": ("qtrle", "gray", (64, 48), {}),
+    "Animation of 15 bits": ("qtrle", "rgb555be", (64, 48), {}),
+    "VP9": ("libvpx-vp9", "yuv444p", (64, 48), {}),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_first_pictures_tell_their_format(name: str, tmp_path: Path) -> None:
+    codec, pixels, (width, height), options = FORMATS[name]
+    rate = Fraction(30000, 1001) if height == 480 else 25
+    path = tmp_path / ("made.mp4" if codec == "libvpx-vp9" else "made.mov")
+    still_film(path, codec, options, rate=rate, width=width, height=height, pix_fmt=pixels)
+    if codec == "libvpx-vp9":  # the configuration does not tell it
+        path.write_bytes(path.read_bytes().replace(b"vpcC", b"free"))
+    assert differences(path) == []
+    assert of(read(path)[0], "stream")[0]["pix_fmt"]
+
+
+@pytest.mark.parametrize(("codec", "pixels"), [("jpeg2000", "rgb24"), ("cfhd", "gbrp12le")])
+def test_formats_that_only_a_decoder_tells_are_for_ffmpeg(codec: str, pixels: str, tmp_path: Path) -> None:
+    path = still_film(tmp_path / "made.mov", codec, {}, width=64, height=48, pix_fmt=pixels)
+    assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize("entry", [b"FFV1", b"theo", b"what"])
+def test_codecs_that_only_ffmpeg_knows(entry: bytes, tmp_path: Path) -> None:
+    assert_for_ffmpeg(film(tmp_path / "made.mov", [plan(entry=entry)]))
+
+
+def assert_for_ffmpeg(path: Path) -> None:
+    with open_source(path) as source, pytest.raises(BelongsTo) as raised:
+        IsoStreamReader(source).open()
+    assert (raised.value.key, bool(raised.value.construct)) == ("video", True)
+
+
+def still_film(path: Path, codec: str, options: dict[str, str], **settings: Any) -> Path:
+    """Two pictures."""
+    with av.open(str(path), "w", container_options={"strict": "-2"}) as out:
+        video = samples._codec(out, codec, **settings)
+        video.options |= options | {"strict": "-2"}
+        for number in range(2):
+            out.mux(video.encode(samples._picture(video, number)))
+        out.mux(video.encode(None))
+    return path
+
+
+def test_av1_without_a_configuration(tmp_path: Path) -> None:
+    track = plan(entry=b"av01", sizes=[64] * 10)
+    path = film(tmp_path / "made.mp4", [track])
+    at, whole, head = track.positions[0], path.read_bytes(), bytes.fromhex("0a0d20000002aff79b5f2404340080")
+    path.write_bytes(whole[:at] + head + whole[at + len(head) :])
+    found = of(read(path)[0], "stream")[0]
+    assert (found["profile"], found["pix_fmt"], found["level"]) == ("High", "gbrp", 0)
 
 
 MEASURED = {
@@ -243,7 +311,7 @@ def test_agrees_whatever_the_sound(codec: str, layout: str, tmp_path: Path) -> N
     assert differences(path) == []
 
 
-@pytest.mark.parametrize("entry", [b"ms\0\x20", b"ms\0\2", b"ms\x02\x8f", b"FFV1", b"theo", b"H261", b"MJPG"])
+@pytest.mark.parametrize("entry", [b"ms\0\x20", b"ms\0\2", b"ms\x02\x8f", b"H261", b"MJPG"])
 def test_codes_of_riff(entry: bytes, tmp_path: Path) -> None:
     kind = b"soun" if entry[:2] == b"ms" else b"vide"
     path = film(tmp_path / "made.mov", [plan(), plan(kind=kind, entry=entry)])

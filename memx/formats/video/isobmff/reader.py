@@ -19,6 +19,7 @@ from memx.formats.video.isobmff.names import INTRA
 from memx.formats.video.isobmff.packets import Dated, interleaved, packet_lines, packet_records, timed
 from memx.formats.video.isobmff.streams import StreamDescriber, told_tags
 from memx.formats.video.isobmff.times import rescale
+from memx.formats.video.packets import NotKnown
 from memx.records import Record
 
 CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -76,6 +77,10 @@ class IsoStreamReader(StreamReader):
             track.index: next(film.entries(track), None) for track in film.movie.tracks
         }
         self._start, self._duration = self._timings()
+        try:
+            self._described = list(self._streams_described())
+        except NotKnown as exc:
+            raise BelongsTo("video", str(exc)) from exc
         size = self.source.size or 0
         return {
             "container": CONTAINER,
@@ -132,11 +137,14 @@ class IsoStreamReader(StreamReader):
         self._check(returned.value)
 
     def _descriptions(self) -> Iterator[Record]:
-        film = self._film
-        describer = StreamDescriber(self._space, self.options.max_value_bytes)
+        yield from self._described
+        yield from chapter_records(self._film, self._start, self._duration)
+
+    def _streams_described(self) -> Iterator[Record]:
+        """The records of the streams. NotKnown where only a decoder tells the format of pictures."""
+        film, describer = self._film, StreamDescriber(self._space, self.options.max_value_bytes)
         for track in film.movie.tracks:
             yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
-        yield from chapter_records(film, self._start, self._duration)
 
     def _check(self, missing: tuple[int, int] | None) -> None:
         """Raises TruncatedFile where the file ends before what it announces, CorruptFile where its movie is broken."""

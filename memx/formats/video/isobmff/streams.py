@@ -1,8 +1,8 @@
 """`stream` records: what the tracks, and the configurations of their codecs, tell.
 
 Fields and names are those of the reader through FFmpeg (`memx.formats.video.describe`), which decodes first pictures
-to know a few of them. What only a decoder knows is null here: the format of pictures of codecs without a configuration
-record, and spectral band replication that AAC does not announce.
+to know a few of them. Where the first bytes of a picture do not tell its format FFmpeg is asked; what AAC does not
+announce of spectral band replication is null here.
 """
 
 import math
@@ -17,6 +17,7 @@ from memx.formats.video.isobmff.names import PCM_BITS, four_characters
 from memx.formats.video.isobmff.pictures import picture_format
 from memx.formats.video.isobmff.sound import ALAC_LAYOUTS, FLAC_LAYOUTS, LAYOUTS, XIPH_LAYOUTS, aac
 from memx.formats.video.isobmff.times import reduced
+from memx.formats.video.packets import NotKnown
 from memx.records import Record
 
 _DISPOSITION_NAMES = """
@@ -53,8 +54,10 @@ class StreamDescriber:
     def record(self, track: Track, sample: tuple[int, int] | None, rate: Fraction | None) -> Record:
         """The record of a track; `sample` is where its first packet lies and its size, None where there is none.
 
-        `rate` is what the tables say of the rate of all frames.
+        `rate` is what the tables say of the rate of all frames. NotKnown where FFmpeg may know more.
         """
+        if track.codec is None and track.kind in ("video", "audio") and any(track.tag):
+            raise NotKnown(f"samples of the kind {four_characters(track.tag)}")
         base = Fraction(1, 90000 if track.broken else track.time_scale)
         record: Record = {
             "type": "stream",
@@ -99,9 +102,12 @@ class StreamDescriber:
             width, height = _size(track, found)
         record["width"], record["height"] = width, height
         aspect = _aspect(track, found)
+        if all(track.display) and width and height:
+            aspect = reduced(track.display[0] * height, track.display[1] * width)
         record["sample_aspect_ratio"] = f"{aspect.numerator}:{aspect.denominator}" if aspect else None
         record["pix_fmt"], record["level"] = found.pix_fmt, found.level
         record["profile"] = found.profile
+        record["bit_rate"] = found.bit_rate or record["bit_rate"]
         if track.matrix is not None:
             record["rotation"] = _rotation(track.matrix)
 
@@ -145,7 +151,7 @@ class StreamDescriber:
 
     def _surround(self, record: Record, sample: tuple[int, int], layout: str | None) -> str | None:
         """What the first packet of DTS says of itself; its layout where the container said none."""
-        from memx.formats.video.packets import NotKnown, dts
+        from memx.formats.video.packets import dts
 
         try:
             said = dts.coding(self._head(sample, 16), sample[1])

@@ -14,15 +14,20 @@ def coding(record: bytes) -> Coding:
     """What FFmpeg says of a configuration record. NotKnown where it has no sequence header that is understood."""
     if len(record) < 4 or record[0] != 0x81:
         raise NotKnown("AV1 without a configuration record")
-    at = 4
-    while at < len(record):
-        kind, extended, sized = record[at] >> 3 & 15, record[at] >> 2 & 1, record[at] >> 1 & 1
+    return sequence(record[4:])
+
+
+def sequence(units: bytes) -> Coding:
+    """What FFmpeg says of the first sequence header among units (5.3). NotKnown where none is understood."""
+    at = 0
+    while at < len(units):
+        kind, extended, sized = units[at] >> 3 & 15, units[at] >> 2 & 1, units[at] >> 1 & 1
         at += 1 + extended
-        length = len(record) - at
+        length = len(units) - at
         if sized:
-            length, at = _leb128(record, at)
+            length, at = _leb128(units, at)
         if kind == _SEQUENCE_HEADER:
-            return _sequence_header(Bits(record[at : at + length]))
+            return _sequence_header(Bits(units[at : at + length]))
         at += length
     raise NotKnown("AV1 without a sequence header")
 
