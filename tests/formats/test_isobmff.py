@@ -623,6 +623,45 @@ def test_cut_fragments(tmp_path: Path) -> None:
         assert len(of(records, "packet")) >= 6
 
 
+@pytest.mark.parametrize("kept", [700, 2100, 2980, 3300])
+def test_cut_before_the_sound_of_a_fragment(kept: int, tmp_path: Path) -> None:
+    trafs = [FragmentPlan(1, [RunPlan([50] * 60)], 0), FragmentPlan(2, [RunPlan([20] * 60)], 0)]
+    tracks = [plan(sizes=[], chunks=[], durations=[]) for _ in range(2)]
+    tracks[1].kind, tracks[1].entry = b"soun", b"mp4a"
+    path = fragmented(tmp_path / "made.mp4", tracks, [trafs], (25, 0, 0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"mdat") + 4 + kept])
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert len(of(records, "packet")) > 13
+
+
+def test_a_table_that_is_cut_is_truncated(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], front=True)
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"stco") + 16])
+    for reader in (IsoStreamReader, VideoStreamReader):
+        assert isinstance(read(path, reader)[1], TruncatedFile)
+
+
+def test_a_first_picture_that_is_cut_is_for_ffmpeg(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], front=True)
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"mdat") + 9])
+    assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "mpeg4", "libvpx-vp9"])
+def test_a_movie_without_pictures(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options={"movflags": "+frag_keyframe+empty_moov"}) as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"moof") - 4])
+    assert differences(path) == []
+    assert of(read(path)[0], "stream")[0]["pix_fmt"] == ("yuv420p" if codec == "libx265" else None)
+
+
 def test_without_moov(tmp_path: Path) -> None:
     path = tmp_path / "made.mp4"
     path.write_bytes(box(b"ftyp", b"isom", words(0)) + box(b"mdat", bytes(50)))

@@ -65,12 +65,13 @@ def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Trac
 
 
 def interleaved(
-    streams: list[Iterator[Dated[_P]]], file_end: int, parsed: list[bool]
+    streams: list[Iterator[Dated[_P]]], file_end: int, parsed: list[bool], passed: int
 ) -> Generator[_P, None, tuple[int, int] | None]:
     """The packets of all streams: the one that lies first in the file, unless another is due a second earlier.
 
     Returns, where a packet reaches behind the end of the file, the place of its stream and where it ends. Behind one
-    that begins there FFmpeg reads no more; of those that the file cuts off `parsed` streams make no key frames.
+    that begins there FFmpeg reads no more, unless that happens while it looks at packets: so many are `passed` over.
+    Of packets that the file cuts off `parsed` streams make no key frames.
     """
     missing: tuple[int, int] | None = None
     heads: list[Dated[_P]] = []
@@ -94,10 +95,14 @@ def interleaved(
                 pos, time, size, packet = head
         if pos + size > file_end:
             missing = places[number], pos + size
-            if pos >= file_end:
+            if pos >= file_end and not passed:
                 return missing
-            packet = _cut(packet, file_end - pos, parsed[places[number]])
-        yield packet
+            if pos < file_end:
+                yield _cut(packet, file_end - pos, parsed[places[number]])
+            else:
+                passed -= 1
+        else:
+            yield packet
         try:
             heads[number] = steps[number]()
         except StopIteration:

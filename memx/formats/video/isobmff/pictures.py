@@ -66,7 +66,7 @@ _STILLS = (b"\xff\xd8", b"\x89P", b"BM")
 """How JPEG, PNG and BMP begin."""
 _UNITS = 1 << 12
 """So many bytes of a picture are looked at for what describes them all."""
-_WITHOUT_PICTURES = frozenset(("av1", "mpeg4"))
+_WITHOUT_PICTURES = frozenset(("av1", "hevc", "mpeg4"))
 """Codecs whose configuration FFmpeg takes for good before there was a picture."""
 
 
@@ -79,6 +79,8 @@ def picture_format(track: Track, head: Head | None) -> PictureFormat:
         return PictureFormat()
     configured = _CONFIGURED.get(track.codec or "")
     found = None if configured is None else configured(track)
+    if head is None and found is not None and track.codec == "mpeg4":
+        found.width, found.height, found.pix_fmt = 0, 0, None
     if found is None and head is not None:
         first = _FIRST_PICTURES.get(track.codec or "")
         found = _fixed(track) if first is None else first(track, head)

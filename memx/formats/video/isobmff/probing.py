@@ -77,14 +77,15 @@ class Looked:
             self.rate = self._intervals.rate(self._counted)
 
 
-def look(streams: dict[int, Looked], packets: Iterable[Record]) -> None:
-    """Has `streams`, by index, see of `packets` those that FFmpeg looks at."""
-    size = 0
+def look(streams: dict[int, Looked], packets: Iterable[Record]) -> bool:
+    """Has `streams`, by index, see of `packets` those that FFmpeg looks at; whether these are enough for it."""
+    enough, size = False, 0
     for number, packet in enumerate(packets):
         size += packet["size"]
-        if streams[packet["stream_index"]].see(packet) or number >= _MOST_PACKETS or size >= _ENOUGH_BYTES:
-            break
-        if all(stream.known for stream in streams.values()):
+        enough = streams[packet["stream_index"]].see(packet) or number >= _MOST_PACKETS or size >= _ENOUGH_BYTES
+        if enough or all(stream.known for stream in streams.values()):
+            enough = True
             break
     for stream in streams.values():
         stream.settle()
+    return enough

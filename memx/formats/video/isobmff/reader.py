@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
 from itertools import islice, repeat
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from memx.errors import MemxError, TruncatedFile
+from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off, without_movie
 from memx.formats.signatures import is_isobmff, is_named_as_sound
@@ -68,6 +69,8 @@ class IsoStreamReader(StreamReader):
         except MemxError as exc:
             if self.options.format is None and named_as_sound:
                 raise BelongsTo("audio") from exc
+            if isinstance(exc, CorruptFile) and self._cut is not None:
+                raise self._cut from exc
             raise
         kinds = {track.kind for track in film.movie.tracks if not track.attached}
         if self.options.format is None and "video" not in kinds and ("audio" in kinds or named_as_sound):
@@ -93,16 +96,26 @@ class IsoStreamReader(StreamReader):
     def _read(self, limit: int) -> Film:
         film = Film(self._space, limit)
         if not film.found_movie:
-            raise cut_off(self.source, "mov") or without_movie(self.source)
+            raise self._cut or without_movie(self.source)
         read_chapter_tracks(film, limit)
         read_timecodes(film)
         return film
 
+    @cached_property
+    def _cut(self) -> TruncatedFile | None:
+        """The error of a file that ends before the last of its boxes."""
+        return cut_off(self.source, "mov")
+
     def _look(self) -> None:
-        """Finds the rates of frames that tables do not tell on the packets that FFmpeg looks at."""
+        """Finds out which packets FFmpeg looks at, and the rates of frames that tables do not tell, on these packets.
+
+        Where it comes to the end of the file it goes on, to tell all packets, behind what it did not find there.
+        """
         self._queued: dict[int, int] = {}
+        self._passed = 0
         film, told = self._film, self._told
-        if all(track.kind != "video" or track.index in film.rates for track in told):
+        rated = all(track.kind != "video" or track.index in film.rates for track in told)
+        if rated and self._cut is None:
             return
         from memx.formats.video.isobmff.probing import Looked, look
 
@@ -111,9 +124,11 @@ class IsoStreamReader(StreamReader):
             for track in told
         }
         packets = [packet_records(film.all_spans(track), track.index, _scale(track), track) for track in told]
-        look(streams, self._released(interleaved(packets, *self._ends())))
+        if not look(streams, self._released(interleaved(packets, *self._ends()))):
+            self._passed = 1
         for index, stream in streams.items():
-            self._queued[index] = stream.queued
+            if index not in film.rates:
+                self._queued[index] = stream.queued
             if stream.rate is not None:
                 film.rates[index] = stream.rate
 
@@ -148,7 +163,7 @@ class IsoStreamReader(StreamReader):
 
     def _check(self, missing: tuple[int, int] | None) -> None:
         """Raises TruncatedFile where the file ends before what it announces, CorruptFile where its movie is broken."""
-        cut = cut_off(self.source, "mov")
+        cut = self._cut
         if cut is None and missing is not None:
             size, place = self._space.end, self._told[missing[0]].index
             message = f"the file ends at byte {size}; a packet of stream {place} reaches to {missing[1]}"
@@ -158,12 +173,17 @@ class IsoStreamReader(StreamReader):
             raise error
 
     def _first_sample(self, track: Track) -> tuple[int, int] | None:
-        """Where the first packet of a track lies, and its size; None where there is none in the file."""
+        """Where the first packet of a track lies, and its size; None where there is none in the file.
+
+        NotKnown where the file ends inside a picture: how much of it a decoder needs depends on its bytes.
+        """
         if track.index in self._film.movie.covers:
             return self._film.movie.covers[track.index]
         first = self._firsts.get(track.index)
-        if first is None or first[0] + (first[2] if track.kind == "video" else 1) > self._space.end:
+        if first is None or first[0] >= self._space.end:
             return None
+        if track.kind == "video" and first[0] + first[2] > self._space.end:
+            raise NotKnown(f"a first picture of {track.codec} that is cut off")
         return first[0], first[2]
 
     @property
@@ -171,8 +191,8 @@ class IsoStreamReader(StreamReader):
         """The tracks that give packets."""
         return [track for track in self._film.movie.tracks if not track.attached and not track.discarded]
 
-    def _ends(self) -> tuple[int, list[bool]]:
-        return self._space.end, [track.codec == "h264" for track in self._told]
+    def _ends(self) -> tuple[int, list[bool], int]:
+        return self._space.end, [track.codec == "h264" for track in self._told], self._passed
 
     def _released(
         self, packets: Generator[Record, None, tuple[int, int] | None]
