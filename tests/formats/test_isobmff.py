@@ -21,6 +21,7 @@ from memx.formats.base import BelongsTo, ReadOptions, StreamReader
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.codecs import still
 from memx.formats.video.isobmff import IsoStreamReader, pictures
+from memx.formats.video.packets.av1 import begins_with_key
 from memx.records import Record, decode, encode
 from memx.sources import open_source
 from tests.contract.sources import command
@@ -286,6 +287,33 @@ def test_a_segment_index_behind_samples(tmp_path: Path) -> None:
     assert whole.index(b"mdat") < whole.index(b"sidx") < whole.index(b"moof")
     assert differences(path) == []
     assert sum(record["stream_index"] == 0 for record in of(read(path)[0], "packet")) == samples.FRAMES
+
+
+def test_a_segment_index_that_shifts_samples(muxed: dict[str, Path], tmp_path: Path) -> None:
+    options = {"movflags": "+frag_keyframe+global_sidx"}
+    assert_for_ffmpeg(remux(muxed["moov behind.mp4"], tmp_path / "made.mp4", options))
+
+
+@pytest.mark.parametrize("table", ["all", "none"])
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "mpeg4"])
+def test_key_frames_by_the_container_alone(codec: str, table: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w") as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    whole = path.read_bytes()
+    changed = b"free" if table == "all" else b"stss" + bytes(8)
+    path.write_bytes(whole.replace(whole[whole.index(b"stss") :][: len(changed)], changed))
+    if (codec, table) == ("mpeg4", "all"):  # of which FFmpeg believes the container
+        assert differences(path) == []
+    else:
+        assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize(("frame", "is_key"), [("10", True), ("30", False), ("90", False), ("", None)])
+def test_key_frames_of_av1(frame: str, is_key: bool | None) -> None:
+    units = bytes.fromhex("1200" + ("3205" + frame + "00000000" if frame else "2a0100"))
+    assert begins_with_key(units) is is_key
 
 
 SOUNDS = {

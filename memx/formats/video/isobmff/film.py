@@ -42,6 +42,8 @@ class Film:
         self.found_movie = False
         self.fragments = False
         """Whether there is any."""
+        self.fragments_later = False
+        """Whether they follow samples of tables, and FFmpeg reads none before these."""
         self.tables: dict[int, SampleTable] = {}
         self.edited: dict[int, EditedSamples] = {}
         self.rates: dict[int, Fraction] = {}
@@ -96,7 +98,8 @@ class Film:
                 break
             box, at = found
             if box.kind == b"moof":
-                self.fragments, self._first_fragment = True, box.at
+                self.fragments = self.fragments_later = True
+                self._first_fragment = box.at
                 break
 
     def _box(self, box: Box) -> None:

@@ -10,6 +10,7 @@ from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off, without_movie
 from memx.formats.signatures import is_isobmff, is_named_as_sound
+from memx.formats.video.isobmff import keys
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
@@ -76,9 +77,7 @@ class IsoStreamReader(StreamReader):
         if self.options.format is None and "video" not in kinds and ("audio" in kinds or named_as_sound):
             raise BelongsTo("audio")
         self._look()
-        self._firsts: dict[int, Entry | None] = {
-            track.index: next(film.entries(track), None) for track in film.movie.tracks
-        }
+        self._firsts = {track.index: list(islice(film.entries(track), 2)) for track in film.movie.tracks}
         self._start, self._duration = self._timings()
         try:
             self._described = list(self._streams_described())
@@ -159,7 +158,13 @@ class IsoStreamReader(StreamReader):
         """The records of the streams. NotKnown where only a decoder tells the format of pictures."""
         film, describer = self._film, StreamDescriber(self._space, self.options.max_value_bytes)
         for track in film.movie.tracks:
+            keys.check(track, self._firsts[track.index], self._head)
+            if film.fragments_later:  # FFmpeg, which alone writes such files, says wrongly where the samples are
+                keys.check(track, list(islice(film.fragmented(track), 1)) * 2, self._head)
             yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
+
+    def _head(self, entry: Entry) -> bytes:
+        return self._space.upto(entry[0], min(entry[2], keys.HEAD)) if entry[0] < self._space.end else b""
 
     def _check(self, missing: tuple[int, int] | None) -> None:
         """Raises TruncatedFile where the file ends before what it announces, CorruptFile where its movie is broken."""
@@ -179,7 +184,7 @@ class IsoStreamReader(StreamReader):
         """
         if track.index in self._film.movie.covers:
             return self._film.movie.covers[track.index]
-        first = self._firsts.get(track.index)
+        first = next(iter(self._firsts[track.index]), None)
         if first is None or first[0] >= self._space.end:
             return None
         if track.kind == "video" and first[0] + first[2] > self._space.end:
@@ -260,7 +265,7 @@ class IsoStreamReader(StreamReader):
         """Start and duration of the film in microseconds, and of the streams that do not say theirs."""
         tracks = self._film.movie.tracks
         for track in tracks:
-            first = None if track.discarded else self._firsts[track.index]
+            first = None if track.discarded else next(iter(self._firsts[track.index]), None)
             if track.start_time is None and first is not None and first[0] < self._space.end and not track.attached:
                 track.start_time = first[1] + (first[4] + track.dts_shift if track.offsets else 0)
                 if track.codec == "aac" and track.sample_rate:
