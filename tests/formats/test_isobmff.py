@@ -326,6 +326,8 @@ SOUNDS = {
     ("libopus", "quad"): "mp4",
     ("libopus", "6.1"): "mp4",
     ("mp2", "stereo"): "mov",
+    ("ac3", "5.1(side)"): "mov",
+    ("ac3", "mono"): "mov",
 }
 
 
@@ -349,13 +351,38 @@ def test_codes_of_riff(entry: bytes, tmp_path: Path) -> None:
 
 def test_the_first_packet_of_dts_says_what_it_is(tmp_path: Path) -> None:
     head = bytes.fromhex("7ffe8001 fc3c75b2 76c00538 0009ef7b")
-    path = film(tmp_path / "made.mov", [plan(), plan(kind=b"soun", entry=b"dtsc", sizes=[1884], chunks=[1])])
-    sound = [packet for packet in of(read(path)[0], "packet") if packet["stream_index"] == 1]
-    at = sound[0]["pos"]
-    whole = path.read_bytes()
+    sound = plan(kind=b"soun", entry=b"dtsc", sizes=[1884], chunks=[1])
+    path = film(tmp_path / "made.mov", [plan(), sound])
+    assert_for_ffmpeg(path)  # it begins no frame yet
+    at, whole = sound.positions[0], path.read_bytes()
     path.write_bytes(whole[:at] + head + whole[at + len(head) :])
     stream = of(read(path)[0], "stream")[1]
     assert (stream["profile"], stream["bit_rate"], stream["channel_layout"]) == ("DTS", 1411200, "5.1(side)")
+    assert stream["channels"] == 6
+
+
+@pytest.mark.parametrize("entry", [b"mlpa", b"spex", b"Qclp"])
+def test_sound_that_only_a_decoder_tells_is_for_ffmpeg(entry: bytes, tmp_path: Path) -> None:
+    assert_for_ffmpeg(film(tmp_path / "made.mov", [plan(), plan(kind=b"soun", entry=entry)]))
+
+
+ENCRYPTED = {
+    "encryption_scheme": "cenc-aes-ctr",
+    "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb",
+    "encryption_kid": "a7e61c373e219033c21091fa607bf3b8",
+}
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "libvpx-vp9"])
+def test_encrypted_pictures(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options=ENCRYPTED) as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    if codec == "libx264":  # of which all is clear that FFmpeg looks at
+        assert differences(path) == []
+    else:
+        assert_for_ffmpeg(path)
 
 
 def test_a_jpeg_with_the_range_of_television() -> None:

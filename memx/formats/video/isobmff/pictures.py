@@ -77,6 +77,8 @@ def picture_format(track: Track, head: Head | None) -> PictureFormat:
     """
     if head is None and track.codec not in _WITHOUT_PICTURES:
         return PictureFormat()
+    if track.encrypted and head is not None:
+        _check_clear(track, head)
     configured = _CONFIGURED.get(track.codec or "")
     found = None if configured is None else configured(track)
     if head is None and found is not None and track.codec == "mpeg4":
@@ -85,6 +87,16 @@ def picture_format(track: Track, head: Head | None) -> PictureFormat:
         first = _FIRST_PICTURES.get(track.codec or "")
         found = _fixed(track) if first is None else first(track, head)
     return found or PictureFormat()
+
+
+def _check_clear(track: Track, head: Head) -> None:
+    """NotKnown where encryption leaves nothing of a picture that a decoder could look at."""
+    from memx.formats.video.packets import NotKnown
+
+    if track.codec in ("av1", "vp9"):
+        _FIRST_PICTURES[track.codec](track, head)
+    elif track.codec not in ("h264", "hevc"):  # which name their units in the clear
+        raise NotKnown(f"encrypted {track.codec}")
 
 
 def _fixed(track: Track) -> PictureFormat:
