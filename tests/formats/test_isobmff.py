@@ -699,6 +699,18 @@ def test_a_table_that_is_cut_is_truncated(tmp_path: Path) -> None:
         assert isinstance(read(path, reader)[1], TruncatedFile)
 
 
+@pytest.mark.parametrize("kept", [2, 11, 30])
+def test_a_segment_index_that_is_cut(kept: int, tmp_path: Path) -> None:
+    runs = [[FragmentPlan(1, [RunPlan([10, 20, 30])], 75 * number)] for number in range(2)]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], runs, (25, 0, 0), index=True)
+    whole = path.read_bytes()
+    at = whole.index(b"sidx") - 4
+    path.write_bytes(whole[:at] + whole[at + int.from_bytes(whole[at : at + 4], "big") :] + whole[at : at + 8 + kept])
+    records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert len(of(records, "packet")) == 6
+
+
 def test_a_first_picture_that_is_cut_is_for_ffmpeg(tmp_path: Path) -> None:
     path = film(tmp_path / "made.mp4", [plan()], front=True)
     path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"mdat") + 9])

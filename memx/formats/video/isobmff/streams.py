@@ -100,7 +100,7 @@ class StreamDescriber:
                 width, height = track.coded_width, track.coded_height
         else:
             width, height = _size(track, found)
-        record["width"], record["height"] = width, height
+        record["width"], record["height"] = (width, height) if track.codec is not None else (None, None)
         aspect = _aspect(track, found)
         if all(track.display) and width and height:
             aspect = reduced(track.display[0] * height, track.display[1] * width)
