@@ -244,6 +244,12 @@ MEASURED = {
     "sound that comes late": (60, 25, "ac3", {"movflags": "+frag_keyframe+delay_moov"}),
     "milliseconds": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "1000"}),
     "coarse times": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "500"}),
+    "coarse times of few frames": (
+        16,
+        2,
+        "aac",
+        {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "600"},
+    ),
     "times of frames": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "25"}),
     "a frame a second": (20, 1, "aac", {"movflags": "+frag_keyframe+empty_moov"}),
     "two frames": (2, 25, "", {"movflags": "+frag_keyframe+empty_moov"}),

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 from memx.formats.video.isobmff.model import Track
-from memx.formats.video.isobmff.times import rescale
+from memx.formats.video.isobmff.names import LENGTHLESS
+from memx.formats.video.isobmff.times import COARSE, rescale
 from memx.formats.video.rates import Intervals
 from memx.records import Record
 
@@ -18,11 +19,10 @@ _ENOUGH_TIME = 5 * _SECOND
 _ENOUGH_TEXT_TIME = 30 * _SECOND
 _MOST_PACKETS = 1 << 16
 _FRAMES = 20
-_COARSE = 2000
+_FINE = 2000
 """With fewer units of time a second FFmpeg looks at twice as many frames."""
 _NEVER_SURE = frozenset(("h264", "hevc", "mpeg2video", "gif"))
 """Codecs with which FFmpeg believes no time base."""
-_LENGTHLESS = frozenset(("vp8", "vp9"))
 
 
 class Looked:
@@ -37,7 +37,7 @@ class Looked:
         self._intervals = intervals or Intervals(Fraction(1, scale))
         self._intervals.begin_again()
         self._unsure = rate is None and (not 5 <= scale < 101 or track.codec in _NEVER_SURE or track.tag == b"mp4v")
-        self._wanted = (_FRAMES * (2 if scale < _COARSE else 1)) if self._unsure and track.kind == "video" else 0
+        self._wanted = (_FRAMES * (2 if scale < _FINE else 1)) if self._unsure and track.kind == "video" else 0
         self._counted = 0
         """How long those from the third on last."""
 
@@ -56,8 +56,10 @@ class Looked:
         if number > 1:
             if self._elapsed(number) >= (_ENOUGH_TEXT_TIME if track.kind == "subtitle" else _ENOUGH_TIME):
                 return True
-            if track.codec not in _LENGTHLESS:
+            if track.codec not in LENGTHLESS:
                 self._counted += packet["duration"] or 0
+            elif self._scale < COARSE:
+                self._counted += 1
         if track.kind == "video":
             self._intervals.add(packet["dts"])
         return False

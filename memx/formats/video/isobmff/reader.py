@@ -17,10 +17,10 @@ from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tr
 from memx.formats.video.isobmff.edits import Entry, Span
 from memx.formats.video.isobmff.film import Film
 from memx.formats.video.isobmff.model import NO_TIME, Track
-from memx.formats.video.isobmff.names import INTRA
+from memx.formats.video.isobmff.names import INTRA, LENGTHLESS
 from memx.formats.video.isobmff.packets import Dated, interleaved, packet_lines, packet_records, timed
 from memx.formats.video.isobmff.streams import StreamDescriber, told_tags
-from memx.formats.video.isobmff.times import rescale
+from memx.formats.video.isobmff.times import COARSE, rescale
 from memx.formats.video.packets import NotKnown
 from memx.records import Record
 
@@ -32,10 +32,6 @@ _LINES = 256
 _P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
 _REORDERED = frozenset(("h264", "hevc", "vvc"))
-_LENGTHLESS = frozenset(("vp8", "vp9"))
-"""Codecs of which FFmpeg forgets how long the container says that packets last, because its parser looks at them."""
-_COARSE = 1000
-"""With fewer units of time a second it takes one for the duration of a frame, as long as it knows no rate."""
 _HELD = frozenset(("ac3", "eac3"))
 """Codecs of which FFmpeg's parser gives out a packet when it has seen the next one."""
 _FRAMES = {"ac3": 1536, "eac3": 1536, "mp3": 1152, "mp2": 1152, "aac": 1024}
@@ -239,7 +235,7 @@ class IsoStreamReader(StreamReader):
             track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
         ):
             entries = ((*entry[:3], lasting, *entry[4:]) for entry in entries)
-        elif track.codec in _LENGTHLESS:
+        elif track.codec in LENGTHLESS:
             entries = _measured(entries, track.time_scale, self._queued.get(track.index, 0), lasting or 1)
         elif (table is not None and table.in_chunks) or (track.pauses and not track.offsets):
             entries = timed(entries, track.duration, lasting)
@@ -305,7 +301,7 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
 
 def _measured(entries: Iterator[Entry], time_scale: int, queued: int, duration: int) -> Iterator[Entry]:
     """Entries that last as long as FFmpeg says before, and after, it has measured the rate of frames."""
-    first = 1 if time_scale < _COARSE else 0
+    first = 1 if time_scale < COARSE else 0
     for entry in islice(entries, queued):
         yield (*entry[:3], first, *entry[4:])
     for entry in entries:

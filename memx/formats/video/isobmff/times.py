@@ -3,6 +3,8 @@
 from fractions import Fraction
 
 _MOST = (1 << 31) - 1
+COARSE = 1000
+"""With fewer units of time a second FFmpeg takes one for the duration of a frame, as long as it knows no rate."""
 
 
 def rescale(value: int, by: int, divisor: int) -> int:
