@@ -141,9 +141,8 @@ class IsoStreamReader(StreamReader):
             return
         yield from self._descriptions()
         returned = Returned(interleaved(self._streams(packet_lines), *self._ends()))
-        lines = iter(returned)
-        while block := "".join(islice(lines, _LINES)):
-            yield block.encode("ascii")
+        for block in returned:
+            yield "".join(block).encode("ascii")
         self._check(returned.value)
 
     def _descriptions(self) -> Iterator[Record]:
