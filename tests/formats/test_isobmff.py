@@ -4,11 +4,13 @@ import io
 import random
 import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 
 from memx.engine.options import StreamOptions
@@ -19,6 +21,7 @@ from memx.formats.base import BelongsTo, ReadOptions, StreamReader
 from memx.formats.video import VideoStreamReader
 from memx.formats.video.codecs import still
 from memx.formats.video.isobmff import IsoStreamReader, pictures
+from memx.formats.video.packets.av1 import begins_with_key
 from memx.records import Record, decode, encode
 from memx.sources import open_source
 from tests.contract.sources import command
@@ -149,6 +152,7 @@ CODECS = {
     "rawvideo": ("uyvy422", "pcm_u8", "mov"),
     "qtrle": ("rgb24", "pcm_alaw", "mov"),
     "rpza": ("rgb555le", "pcm_s8", "mov"),
+    "r10k": ("gbrp10le", "pcm_u8", "mov"),
 }
 
 
@@ -163,6 +167,161 @@ def test_agrees_whatever_the_codec(picture: str, tmp_path: Path) -> None:
     assert differences(path) == []
 
 
+FORMATS = {
+    # name: codec, format, size, options of the codec
+    "VC-3": ("dnxhd", "yuv422p", (1920, 1080), {"b": "120M"}),
+    "VC-3 in fields": ("dnxhd", "yuv422p", (1920, 1080), {"b": "120M", "flags": "+ildct"}),
+    "VC-3 of any size": ("dnxhd", "yuv422p", (256, 128), {"profile": "dnxhr_hq"}),
+    "VC-3 of 10 bits": ("dnxhd", "yuv422p10le", (256, 128), {"profile": "dnxhr_hqx"}),
+    "DV of 50 Hz": ("dvvideo", "yuv420p", (720, 576), {}),
+    "DV of 60 Hz": ("dvvideo", "yuv411p", (720, 480), {}),
+    "DV of 50 Mbit/s": ("dvvideo", "yuv422p", (720, 576), {}),
+    "ProRes 422 with all chroma": ("prores_ks", "yuv444p10le", (64, 48), {"profile": "hq"}),
+    "ProRes 4444 of half the chroma": ("prores_ks", "yuv422p10le", (64, 48), {"profile": "4444"}),
+    "ProRes with transparency": ("prores_ks", "yuva444p10le", (64, 48), {"profile": "4444"}),
+    "grey Animation": ("qtrle", "gray", (64, 48), {}),
+    "Animation of 15 bits": ("qtrle", "rgb555be", (64, 48), {}),
+    "VP9": ("libvpx-vp9", "yuv444p", (64, 48), {}),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_first_pictures_tell_their_format(name: str, tmp_path: Path) -> None:
+    codec, pixels, (width, height), options = FORMATS[name]
+    rate = Fraction(30000, 1001) if height == 480 else 25
+    path = tmp_path / ("made.mp4" if codec == "libvpx-vp9" else "made.mov")
+    still_film(path, codec, options, rate=rate, width=width, height=height, pix_fmt=pixels)
+    if codec == "libvpx-vp9":  # the configuration does not tell it
+        path.write_bytes(path.read_bytes().replace(b"vpcC", b"free"))
+    assert differences(path) == []
+    assert of(read(path)[0], "stream")[0]["pix_fmt"]
+
+
+@pytest.mark.parametrize(("codec", "pixels"), [("jpeg2000", "rgb24"), ("cfhd", "gbrp12le")])
+def test_formats_that_only_a_decoder_tells_are_for_ffmpeg(codec: str, pixels: str, tmp_path: Path) -> None:
+    path = still_film(tmp_path / "made.mov", codec, {}, width=64, height=48, pix_fmt=pixels)
+    assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize("entry", [b"FFV1", b"theo", b"what"])
+def test_codecs_that_only_ffmpeg_knows(entry: bytes, tmp_path: Path) -> None:
+    assert_for_ffmpeg(film(tmp_path / "made.mov", [plan(entry=entry)]))
+
+
+def assert_for_ffmpeg(path: Path) -> None:
+    with open_source(path) as source, pytest.raises(BelongsTo) as raised:
+        IsoStreamReader(source).open()
+    assert (raised.value.key, bool(raised.value.construct)) == ("video", True)
+
+
+def still_film(path: Path, codec: str, options: dict[str, str], **settings: Any) -> Path:
+    """Two pictures."""
+    with av.open(str(path), "w", container_options={"strict": "-2"}) as out:
+        video = samples._codec(out, codec, **settings)
+        video.options |= options | {"strict": "-2"}
+        for number in range(2):
+            out.mux(video.encode(samples._picture(video, number)))
+        out.mux(video.encode(None))
+    return path
+
+
+def test_av1_without_a_configuration(tmp_path: Path) -> None:
+    track = plan(entry=b"av01", sizes=[64] * 10)
+    path = film(tmp_path / "made.mp4", [track])
+    at, whole, head = track.positions[0], path.read_bytes(), bytes.fromhex("0a0d20000002aff79b5f2404340080")
+    path.write_bytes(whole[:at] + head + whole[at + len(head) :])
+    found = of(read(path)[0], "stream")[0]
+    assert (found["profile"], found["pix_fmt"], found["level"]) == ("High", "gbrp", 0)
+
+
+MEASURED = {
+    # name: frames, frames a second, codec of the sound, options of the muxer
+    "fragments": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov"}),
+    "many fragments": (60, 25, "libopus", {"movflags": "+empty_moov", "frag_size": "2000"}),
+    "segment indexes": (60, 25, "aac", {"movflags": "+dash+frag_keyframe"}),
+    "cmaf": (60, 25, "aac", {"movflags": "+cmaf"}),
+    "without sound": (60, 30, "", {"movflags": "+frag_keyframe+empty_moov"}),
+    "sound that comes late": (60, 25, "ac3", {"movflags": "+frag_keyframe+delay_moov"}),
+    "milliseconds": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "1000"}),
+    "coarse times": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "500"}),
+    "coarse times of few frames": (
+        16,
+        2,
+        "aac",
+        {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "600"},
+    ),
+    "times of frames": (60, 25, "aac", {"movflags": "+frag_keyframe+empty_moov", "video_track_timescale": "25"}),
+    "a frame a second": (20, 1, "aac", {"movflags": "+frag_keyframe+empty_moov"}),
+    "two frames": (2, 25, "", {"movflags": "+frag_keyframe+empty_moov"}),
+    "a frame": (1, 25, "", {"movflags": "+frag_keyframe+empty_moov"}),
+}
+
+
+def _silence(start: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 960), np.int16), "s16", "stereo")
+    frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+    return frame
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_durations_that_ffmpeg_measures(name: str, tmp_path: Path) -> None:
+    frames, rate, sound, options = MEASURED[name]
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options=options) as out:
+        video = samples._codec(out, "libvpx-vp9", rate=rate, width=64, height=48, pix_fmt="yuv420p")
+        video.options |= {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+        audio = samples._codec(out, sound, rate=48000, layout="stereo") if sound else None
+        for number in range(frames):
+            frame = samples._picture(video, number)
+            frame.time_base = Fraction(1, rate)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+        for start in range(0, frames * 48000 // rate if sound else 0, 960):
+            out.mux(audio.encode(_silence(start)))
+        out.mux(audio.encode(None) if sound else [])
+    assert differences(path) == []
+    durations = [record["duration"] for record in of(read(path)[0], "packet") if record["stream_index"] == 0]
+    assert len(durations) == frames
+
+
+def test_a_segment_index_behind_samples(tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options={"movflags": "+frag_keyframe+global_sidx"}) as out:
+        video = samples._codec(out, "mpeg4", width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, samples._codec(out, "aac", rate=48000, layout="stereo"))
+    whole = path.read_bytes()
+    assert whole.index(b"mdat") < whole.index(b"sidx") < whole.index(b"moof")
+    assert differences(path) == []
+    assert sum(record["stream_index"] == 0 for record in of(read(path)[0], "packet")) == samples.FRAMES
+
+
+def test_a_segment_index_that_shifts_samples(muxed: dict[str, Path], tmp_path: Path) -> None:
+    options = {"movflags": "+frag_keyframe+global_sidx"}
+    assert_for_ffmpeg(remux(muxed["moov behind.mp4"], tmp_path / "made.mp4", options))
+
+
+@pytest.mark.parametrize("table", ["all", "none"])
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "mpeg4"])
+def test_key_frames_by_the_container_alone(codec: str, table: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w") as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    whole = path.read_bytes()
+    changed = b"free" if table == "all" else b"stss" + bytes(8)
+    path.write_bytes(whole.replace(whole[whole.index(b"stss") :][: len(changed)], changed))
+    if (codec, table) == ("mpeg4", "all"):  # of which FFmpeg believes the container
+        assert differences(path) == []
+    else:
+        assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize(("frame", "is_key"), [("10", True), ("30", False), ("90", False), ("", None)])
+def test_key_frames_of_av1(frame: str, is_key: bool | None) -> None:
+    units = bytes.fromhex("1200" + ("3205" + frame + "00000000" if frame else "2a0100"))
+    assert begins_with_key(units) is is_key
+
+
 SOUNDS = {
     # codec, layout: kind of file
     ("aac", "quad"): "mp4",
@@ -173,6 +332,8 @@ SOUNDS = {
     ("libopus", "quad"): "mp4",
     ("libopus", "6.1"): "mp4",
     ("mp2", "stereo"): "mov",
+    ("ac3", "5.1(side)"): "mov",
+    ("ac3", "mono"): "mov",
 }
 
 
@@ -186,7 +347,7 @@ def test_agrees_whatever_the_sound(codec: str, layout: str, tmp_path: Path) -> N
     assert differences(path) == []
 
 
-@pytest.mark.parametrize("entry", [b"ms\0\x20", b"ms\0\2", b"ms\x02\x8f", b"FFV1", b"theo", b"H261", b"MJPG"])
+@pytest.mark.parametrize("entry", [b"ms\0\x20", b"ms\0\2", b"ms\x02\x8f", b"H261", b"MJPG"])
 def test_codes_of_riff(entry: bytes, tmp_path: Path) -> None:
     kind = b"soun" if entry[:2] == b"ms" else b"vide"
     path = film(tmp_path / "made.mov", [plan(), plan(kind=kind, entry=entry)])
@@ -196,13 +357,38 @@ def test_codes_of_riff(entry: bytes, tmp_path: Path) -> None:
 
 def test_the_first_packet_of_dts_says_what_it_is(tmp_path: Path) -> None:
     head = bytes.fromhex("7ffe8001 fc3c75b2 76c00538 0009ef7b")
-    path = film(tmp_path / "made.mov", [plan(), plan(kind=b"soun", entry=b"dtsc", sizes=[1884], chunks=[1])])
-    sound = [packet for packet in of(read(path)[0], "packet") if packet["stream_index"] == 1]
-    at = sound[0]["pos"]
-    whole = path.read_bytes()
+    sound = plan(kind=b"soun", entry=b"dtsc", sizes=[1884], chunks=[1])
+    path = film(tmp_path / "made.mov", [plan(), sound])
+    assert_for_ffmpeg(path)  # it begins no frame yet
+    at, whole = sound.positions[0], path.read_bytes()
     path.write_bytes(whole[:at] + head + whole[at + len(head) :])
     stream = of(read(path)[0], "stream")[1]
     assert (stream["profile"], stream["bit_rate"], stream["channel_layout"]) == ("DTS", 1411200, "5.1(side)")
+    assert stream["channels"] == 6
+
+
+@pytest.mark.parametrize("entry", [b"mlpa", b"spex", b"Qclp"])
+def test_sound_that_only_a_decoder_tells_is_for_ffmpeg(entry: bytes, tmp_path: Path) -> None:
+    assert_for_ffmpeg(film(tmp_path / "made.mov", [plan(), plan(kind=b"soun", entry=entry)]))
+
+
+ENCRYPTED = {
+    "encryption_scheme": "cenc-aes-ctr",
+    "encryption_key": "76a6c65c5ea762046bd749a2e632ccbb",
+    "encryption_kid": "a7e61c373e219033c21091fa607bf3b8",
+}
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "libvpx-vp9"])
+def test_encrypted_pictures(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options=ENCRYPTED) as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    if codec == "libx264":  # of which all is clear that FFmpeg looks at
+        assert differences(path) == []
+    else:
+        assert_for_ffmpeg(path)
 
 
 def test_a_jpeg_with_the_range_of_television() -> None:
@@ -496,6 +682,57 @@ def test_cut_fragments(tmp_path: Path) -> None:
         records, error = read(path)
         assert isinstance(error, TruncatedFile)
         assert len(of(records, "packet")) >= 6
+
+
+@pytest.mark.parametrize("kept", [700, 2100, 2980, 3300])
+def test_cut_before_the_sound_of_a_fragment(kept: int, tmp_path: Path) -> None:
+    trafs = [FragmentPlan(1, [RunPlan([50] * 60)], 0), FragmentPlan(2, [RunPlan([20] * 60)], 0)]
+    tracks = [plan(sizes=[], chunks=[], durations=[]) for _ in range(2)]
+    tracks[1].kind, tracks[1].entry = b"soun", b"mp4a"
+    path = fragmented(tmp_path / "made.mp4", tracks, [trafs], (25, 0, 0))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"mdat") + 4 + kept])
+    assert differences(path, UNDECODED | {"r_frame_rate"}) == []
+    records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert len(of(records, "packet")) > 13
+
+
+def test_a_table_that_is_cut_is_truncated(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], front=True)
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"stco") + 16])
+    for reader in (IsoStreamReader, VideoStreamReader):
+        assert isinstance(read(path, reader)[1], TruncatedFile)
+
+
+@pytest.mark.parametrize("kept", [2, 11, 30])
+def test_a_segment_index_that_is_cut(kept: int, tmp_path: Path) -> None:
+    runs = [[FragmentPlan(1, [RunPlan([10, 20, 30])], 75 * number)] for number in range(2)]
+    path = fragmented(tmp_path / "made.mp4", [TrackPlan([], [], [])], runs, (25, 0, 0), index=True)
+    whole = path.read_bytes()
+    at = whole.index(b"sidx") - 4
+    path.write_bytes(whole[:at] + whole[at + int.from_bytes(whole[at : at + 4], "big") :] + whole[at : at + 8 + kept])
+    records, error = read(path)
+    assert isinstance(error, TruncatedFile)
+    assert len(of(records, "packet")) == 6
+
+
+def test_a_first_picture_that_is_cut_is_for_ffmpeg(tmp_path: Path) -> None:
+    path = film(tmp_path / "made.mp4", [plan()], front=True)
+    path.write_bytes(path.read_bytes()[: path.read_bytes().index(b"mdat") + 9])
+    assert_for_ffmpeg(path)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "libx264", "mpeg4", "libvpx-vp9"])
+def test_a_movie_without_pictures(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    with av.open(str(path), "w", container_options={"movflags": "+frag_keyframe+empty_moov"}) as out:
+        video = samples._codec(out, codec, width=64, height=48, pix_fmt="yuv420p")
+        samples._interleave(out, video, None)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"moof") - 4])
+    assert differences(path) == []
+    assert of(read(path)[0], "stream")[0]["pix_fmt"] == ("yuv420p" if codec == "libx265" else None)
 
 
 def test_without_moov(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ PLANS = {
     "a short table of offsets": plan(offsets=[(3, 25)]),
     "key frames": plan(keys=[1, 4, 9]),
     "key frames that count from nought": plan(keys=[0, 3]),
-    "no key frames": plan(keys=[]),
+    "no key frames": plan(keys=[], entry=b"SVQ1"),
     "partial sync samples": plan(keys=[1], extra=full(b"stps", words(2, 4, 7))),
     "samples that others depend on": plan(
         keys=[1, 5], extra=full(b"sdtp", bytes((0x20, 0x14, 0x18, 0) * 2 + (0x10,) * 2))

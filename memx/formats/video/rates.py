@@ -57,6 +57,10 @@ class Intervals:
         if self.count > 3 and is_relative(time) == is_relative(last):
             self._divisor = math.gcd(self._divisor, duration)
 
+    def begin_again(self) -> None:
+        """Forgets what was added, but what the intervals have in common: FFmpeg measures a second time."""
+        self._last, self._errors, self.count, self._sum = NO_TIME, None, 0, 0
+
     def _give_up(self) -> None:
         """Rates that do not fit are not looked at any more."""
         assert self._errors is not None

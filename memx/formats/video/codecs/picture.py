@@ -25,6 +25,8 @@ class PictureFormat:
     """How many pictures may stand before one that is shown before them; None where the stream does not say."""
     references: int = 0
     """How many pictures others may refer to, in H.264."""
+    bit_rate: int = 0
+    """Bits a second, where the codec has always as many."""
 
 
 def yuv(chroma: int, depth: int, *, full_range: bool = False, rgb: bool = False) -> str | None:

@@ -284,6 +284,13 @@ class DescriptionReader:
             if down:
                 self._track.spacing = (across, down)
 
+    def _display(self, space: Space, box: Box) -> None:
+        """`ARES`, which Avid's programs write: the shape of pictures, of fields of which there are one or two."""
+        if self._track.tag in (b"AVd1", b"AVdn", b"AVj2") and box.size >= 24:
+            across, down, fields = struct.unpack(">iii", space.read(box.body + 12, 12))
+            if across > 0 and down > 0 and fields in (1, 2):
+                self._track.display = (across, down * fields)
+
     def _colour(self, space: Space, box: Box) -> None:
         if box.size >= 11 and space.read(box.body, 4) == b"nclx":
             self._track.full_range = space.number(box.body + 10, 1) >> 7 == 1
@@ -356,6 +363,7 @@ class DescriptionReader:
         b"ddts": _dts,
         b"chan": _channels,
         b"pasp": _shape,
+        b"ARES": _display,
         b"colr": _colour,
         b"vpcC": _vp9,
         b"enda": _byte_order,

@@ -7,6 +7,7 @@ edit list counts. References to sections are to ISO/IEC 14496-12.
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from memx.errors import CorruptFile
 from memx.formats.base import BelongsTo
@@ -16,15 +17,16 @@ from memx.formats.video.isobmff.fragments import Index, Run, TrackFragments, pau
 from memx.formats.video.isobmff.model import Movie, Track
 from memx.formats.video.isobmff.movie import MovieReader
 from memx.formats.video.isobmff.tables import SampleTable, durations, sizes
-from memx.formats.video.isobmff.times import frame_rate, reduced, rescale
+from memx.formats.video.isobmff.times import reduced, rescale
+
+if TYPE_CHECKING:
+    from memx.formats.video.rates import Intervals
 
 _MOST_BOXES = 1 << 24
 _FIRST = 99
 """So many frames of tables tell the rate of all, where their durations vary."""
 _KNOWN = 4
 """So many fragments are kept, as parsed."""
-_PROBED = 22
-"""So many frames of a fragmented track tell its rate."""
 
 
 class Film:
@@ -40,10 +42,14 @@ class Film:
         self.found_movie = False
         self.fragments = False
         """Whether there is any."""
+        self.fragments_later = False
+        """Whether they follow samples of tables, and FFmpeg reads none before these."""
         self.tables: dict[int, SampleTable] = {}
         self.edited: dict[int, EditedSamples] = {}
         self.rates: dict[int, Fraction] = {}
         """The rate of all frames of a stream, where the tables tell it."""
+        self.intervals: dict[int, Intervals] = {}
+        """Those between frames, where they vary."""
         self._advanced = True
         self._reader = MovieReader(self.movie, limit)
         self._indexes: dict[int, Index] = {}
@@ -79,9 +85,22 @@ class Film:
                 self._box(box)
             found_data = found_data or box.kind == b"mdat"
             if self.found_movie and found_data and self._complete:
+                self._find_fragments(at)
                 break
         for walked in self._times.values():
             walked.track.duration = walked.duration
+
+    def _find_fragments(self, at: int) -> None:
+        """Where fragments begin that FFmpeg reads only when it comes to them, all samples of the tables before."""
+        for _ in range(0 if self.fragments else _MOST_BOXES):
+            found = box_at(self.space, at, self.space.end)
+            if found is None:
+                break
+            box, at = found
+            if box.kind == b"moof":
+                self.fragments = self.fragments_later = True
+                self._first_fragment = box.at
+                break
 
     def _box(self, box: Box) -> None:
         if box.kind == b"ftyp":
@@ -193,8 +212,12 @@ class Film:
         if constant is not None:
             rate = reduced(track.time_scale, constant)
         elif not table.in_chunks:
-            times = (sample[1] for sample in islice(table.samples(0), _FIRST))
-            rate = frame_rate(times, track.time_scale)
+            from memx.formats.video.rates import Intervals  # rarely needed
+
+            intervals = self.intervals[track.index] = Intervals(Fraction(1, track.time_scale))
+            for sample in islice(table.samples(0), _FIRST):
+                intervals.add(sample[1])
+            rate = intervals.rate(0)
         if rate is not None:
             self.rates[track.index] = rate
 
@@ -282,11 +305,6 @@ class Film:
                 continue
             if self.movie.defaults and track.fps_duration > 0:
                 track.bit_rate = rescale(track.data_size, track.time_scale * 8, track.fps_duration)
-            if track.kind == "video" and self.fragments and track.index not in self.rates:
-                first = [entry[1] for entry in islice(self.entries(track), _PROBED)]
-                rate = frame_rate(first, track.time_scale)
-                if rate is not None:
-                    self.rates[track.index] = rate
         for track, bit_rate in zip(self.movie.tracks, self.movie.bit_rates, strict=False):
             track.bit_rate = bit_rate or track.bit_rate
 

@@ -293,9 +293,11 @@ class Index:
 
 
 def read_index(space: Space, box: Box) -> Index | None:
-    """The `sidx` box; None for versions that do not exist, and for indexes of indexes. Raises CorruptFile."""
+    """The `sidx` box; None for versions that do not exist, for indexes of indexes, and where the file ends before it
+    tells of a fragment. Raises CorruptFile.
+    """
     data = space.body(box, 32).ljust(32, b"\0")
-    if data[0] > 1:
+    if data[0] > 1 or (box.end == space.end and box.size < (44 if data[0] else 36)):
         return None
     track_id, scale = struct.unpack(">II", data[4:12])
     if not 0 < scale < 1 << 31:

@@ -74,6 +74,8 @@ class Track:
     coded_width: int = 0
     coded_height: int = 0
     spacing: tuple[int, int] = (0, 0)
+    display: tuple[int, int] = (0, 0)
+    """The shape of whole pictures, where their description says it."""
     full_range: bool | None = None
     channels: int = 0
     channel_layout: str | None = None

@@ -232,6 +232,8 @@ sgi dpx exr 8bps sgirle qdraw aic hap dxv magicyuv sheervideo pixlet notchlc med
 """
 INTRA = frozenset(_INTRA.split())
 """Codecs of pictures each of which is a key frame, whatever a table says."""
+LENGTHLESS = frozenset(("vp8", "vp9"))
+"""Codecs of which FFmpeg forgets how long the container says that packets last, because its parser looks at them."""
 
 _LANGUAGES = """
 eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur hr  chi urd hin tha kor lit pol hun est lav -

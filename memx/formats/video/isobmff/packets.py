@@ -9,6 +9,7 @@ from memx.formats.video.isobmff.model import Track
 from memx.records import Record
 
 _SECOND = 1_000_000
+LINES = 256
 
 _P = TypeVar("_P", Record, str)
 Dated = tuple[int, int, int, _P]
@@ -37,6 +38,7 @@ def packet_records(spans: Iterable[Span], index: int, time_scale: int, track: Tr
 
 def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Track) -> Iterator[Dated[str]]:
     """The packets of one stream as lines of JSON, the same as those of their records: the hot loop."""
+    inv=1e6/time_scale
     half, begin = time_scale // 2, f'{{"type":"packet","stream_index":{index},"pts":'
     words = {False: "false}\n", True: "true}\n"}
     for span in spans:
@@ -57,7 +59,7 @@ def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Trac
             shown = offset + later
             yield (
                 pos,
-                (dts * _SECOND + half) // time_scale,
+                dts * inv,
                 size,
                 f'{begin}{dts + shown if shown else told},"dts":{told},"duration":{duration or "null"},'
                 f'"size":{size},"pos":{pos},"keyframe":{words[key]}',
@@ -65,12 +67,13 @@ def packet_lines(spans: Iterable[Span], index: int, time_scale: int, track: Trac
 
 
 def interleaved(
-    streams: list[Iterator[Dated[_P]]], file_end: int, parsed: list[bool]
+    streams: list[Iterator[Dated[_P]]], file_end: int, parsed: list[bool], passed: int
 ) -> Generator[_P, None, tuple[int, int] | None]:
     """The packets of all streams: the one that lies first in the file, unless another is due a second earlier.
 
     Returns, where a packet reaches behind the end of the file, the place of its stream and where it ends. Behind one
-    that begins there FFmpeg reads no more; of those that the file cuts off `parsed` streams make no key frames.
+    that begins there FFmpeg reads no more, unless that happens while it looks at packets: so many are `passed` over.
+    Of packets that the file cuts off `parsed` streams make no key frames.
     """
     missing: tuple[int, int] | None = None
     heads: list[Dated[_P]] = []
@@ -84,25 +87,35 @@ def interleaved(
             break
     rest = range(1, len(heads))
     while heads:
-        number = 0
-        pos, time, size, packet = heads[0]
-        for other in rest:
-            head = heads[other]
-            gap = head[1] - time
-            if head[0] < pos if -_SECOND <= gap <= _SECOND else gap < 0:
-                number = other
-                pos, time, size, packet = head
-        if pos + size > file_end:
-            missing = places[number], pos + size
-            if pos >= file_end:
-                return missing
-            packet = _cut(packet, file_end - pos, parsed[places[number]])
-        yield packet
+        block: list[_P] = []
+        append = block.append
         try:
-            heads[number] = steps[number]()
+            for _ in range(LINES):
+                number, first = 0, heads[0]
+                for other in rest:
+                    head = heads[other]
+                    if -_SECOND <= head[1] - first[1] <= _SECOND:
+                        if head[0] < first[0]:
+                            number, first = other, head
+                    elif head[1] < first[1]:
+                        number, first = other, head
+                pos, time, size, packet = first
+                if pos + size > file_end:
+                    missing = places[number], pos + size
+                    if pos >= file_end and not passed:
+                        yield block
+                        return missing
+                    if pos < file_end:
+                        append(_cut(packet, file_end - pos, parsed[places[number]]))
+                    else:
+                        passed -= 1
+                else:
+                    append(packet)
+                heads[number] = steps[number]()
         except StopIteration:
             del heads[number], places[number], steps[number]
             rest = range(1, len(heads))
+        yield block
     return missing
 
 

@@ -2,23 +2,26 @@
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import cached_property
 from itertools import islice, repeat
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from memx.errors import MemxError, TruncatedFile
+from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off, without_movie
 from memx.formats.signatures import is_isobmff, is_named_as_sound
+from memx.formats.video.isobmff import keys
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
 from memx.formats.video.isobmff.edits import Entry, Span
 from memx.formats.video.isobmff.film import Film
 from memx.formats.video.isobmff.model import NO_TIME, Track
-from memx.formats.video.isobmff.names import INTRA
+from memx.formats.video.isobmff.names import INTRA, LENGTHLESS
 from memx.formats.video.isobmff.packets import Dated, interleaved, packet_lines, packet_records, timed
 from memx.formats.video.isobmff.streams import StreamDescriber, told_tags
-from memx.formats.video.isobmff.times import rescale
+from memx.formats.video.isobmff.times import COARSE, rescale
+from memx.formats.video.packets import NotKnown
 from memx.records import Record
 
 CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -63,14 +66,19 @@ class IsoStreamReader(StreamReader):
         except MemxError as exc:
             if self.options.format is None and named_as_sound:
                 raise BelongsTo("audio") from exc
+            if isinstance(exc, CorruptFile) and self._cut is not None:
+                raise self._cut from exc
             raise
         kinds = {track.kind for track in film.movie.tracks if not track.attached}
         if self.options.format is None and "video" not in kinds and ("audio" in kinds or named_as_sound):
             raise BelongsTo("audio")
-        self._firsts: dict[int, Entry | None] = {
-            track.index: next(film.entries(track), None) for track in film.movie.tracks
-        }
+        self._look()
+        self._firsts = {track.index: list(islice(film.entries(track), 2)) for track in film.movie.tracks}
         self._start, self._duration = self._timings()
+        try:
+            self._described = list(self._streams_described())
+        except NotKnown as exc:
+            raise BelongsTo("video", str(exc)) from exc
         size = self.source.size or 0
         return {
             "container": CONTAINER,
@@ -83,10 +91,41 @@ class IsoStreamReader(StreamReader):
     def _read(self, limit: int) -> Film:
         film = Film(self._space, limit)
         if not film.found_movie:
-            raise cut_off(self.source, "mov") or without_movie(self.source)
+            raise self._cut or without_movie(self.source)
         read_chapter_tracks(film, limit)
         read_timecodes(film)
         return film
+
+    @cached_property
+    def _cut(self) -> TruncatedFile | None:
+        """The error of a file that ends before the last of its boxes."""
+        return cut_off(self.source, "mov")
+
+    def _look(self) -> None:
+        """Finds out which packets FFmpeg looks at, and the rates of frames that tables do not tell, on these packets.
+
+        Where it comes to the end of the file it goes on, to tell all packets, behind what it did not find there.
+        """
+        self._queued: dict[int, int] = {}
+        self._passed = 0
+        film, told = self._film, self._told
+        rated = all(track.kind != "video" or track.index in film.rates for track in told)
+        if rated and self._cut is None:
+            return
+        from memx.formats.video.isobmff.probing import Looked, look
+
+        streams = {
+            track.index: Looked(track, _scale(track), film.intervals.get(track.index), film.rates.get(track.index))
+            for track in told
+        }
+        packets = [packet_records(film.all_spans(track), track.index, _scale(track), track) for track in told]
+        if not look(streams, self._released(interleaved(packets, *self._ends()))):
+            self._passed = 1
+        for index, stream in streams.items():
+            if index not in film.rates:
+                self._queued[index] = stream.queued
+            if stream.rate is not None:
+                film.rates[index] = stream.rate
 
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
@@ -102,21 +141,29 @@ class IsoStreamReader(StreamReader):
             return
         yield from self._descriptions()
         returned = Returned(interleaved(self._streams(packet_lines), *self._ends()))
-        lines = iter(returned)
-        while block := "".join(islice(lines, _LINES)):
-            yield block.encode("ascii")
+        for block in returned:
+            yield "".join(block).encode("ascii")
         self._check(returned.value)
 
     def _descriptions(self) -> Iterator[Record]:
-        film = self._film
-        describer = StreamDescriber(self._space, self.options.max_value_bytes)
+        yield from self._described
+        yield from chapter_records(self._film, self._start, self._duration)
+
+    def _streams_described(self) -> Iterator[Record]:
+        """The records of the streams. NotKnown where only a decoder tells the format of pictures."""
+        film, describer = self._film, StreamDescriber(self._space, self.options.max_value_bytes)
         for track in film.movie.tracks:
+            keys.check(track, self._firsts[track.index], self._head)
+            if film.fragments_later:  # FFmpeg, which alone writes such files, says wrongly where the samples are
+                keys.check(track, list(islice(film.fragmented(track), 1)) * 2, self._head)
             yield describer.record(track, self._first_sample(track), film.rates.get(track.index))
-        yield from chapter_records(film, self._start, self._duration)
+
+    def _head(self, entry: Entry) -> bytes:
+        return self._space.upto(entry[0], min(entry[2], keys.HEAD)) if entry[0] < self._space.end else b""
 
     def _check(self, missing: tuple[int, int] | None) -> None:
         """Raises TruncatedFile where the file ends before what it announces, CorruptFile where its movie is broken."""
-        cut = cut_off(self.source, "mov")
+        cut = self._cut
         if cut is None and missing is not None:
             size, place = self._space.end, self._told[missing[0]].index
             message = f"the file ends at byte {size}; a packet of stream {place} reaches to {missing[1]}"
@@ -126,12 +173,17 @@ class IsoStreamReader(StreamReader):
             raise error
 
     def _first_sample(self, track: Track) -> tuple[int, int] | None:
-        """Where the first packet of a track lies, and its size; None where there is none in the file."""
+        """Where the first packet of a track lies, and its size; None where there is none in the file.
+
+        NotKnown where the file ends inside a picture: how much of it a decoder needs depends on its bytes.
+        """
         if track.index in self._film.movie.covers:
             return self._film.movie.covers[track.index]
-        first = self._firsts.get(track.index)
-        if first is None or first[0] + (first[2] if track.kind == "video" else 1) > self._space.end:
+        first = next(iter(self._firsts[track.index]), None)
+        if first is None or first[0] >= self._space.end:
             return None
+        if track.kind == "video" and first[0] + first[2] > self._space.end:
+            raise NotKnown(f"a first picture of {track.codec} that is cut off")
         return first[0], first[2]
 
     @property
@@ -139,8 +191,8 @@ class IsoStreamReader(StreamReader):
         """The tracks that give packets."""
         return [track for track in self._film.movie.tracks if not track.attached and not track.discarded]
 
-    def _ends(self) -> tuple[int, list[bool]]:
-        return self._space.end, [track.codec == "h264" for track in self._told]
+    def _ends(self) -> tuple[int, list[bool], int]:
+        return self._space.end, [track.codec == "h264" for track in self._told], self._passed
 
     def _released(
         self, packets: Generator[Record, None, tuple[int, int] | None]
@@ -182,8 +234,8 @@ class IsoStreamReader(StreamReader):
             track.codec == "mp3" and track.time_scale == track.sample_rate and not film.steady(track)
         ):
             entries = ((*entry[:3], lasting, *entry[4:]) for entry in entries)
-        elif track.codec in ("vp8", "vp9"):
-            entries = ((*entry[:3], lasting or entry[3], *entry[4:]) for entry in entries)
+        elif track.codec in LENGTHLESS:
+            entries = _measured(entries, track.time_scale, self._queued.get(track.index, 0), lasting or 1)
         elif (table is not None and table.in_chunks) or (track.pauses and not track.offsets):
             entries = timed(entries, track.duration, lasting)
         elif track.pauses:
@@ -208,7 +260,7 @@ class IsoStreamReader(StreamReader):
         """Start and duration of the film in microseconds, and of the streams that do not say theirs."""
         tracks = self._film.movie.tracks
         for track in tracks:
-            first = None if track.discarded else self._firsts[track.index]
+            first = None if track.discarded else next(iter(self._firsts[track.index]), None)
             if track.start_time is None and first is not None and first[0] < self._space.end and not track.attached:
                 track.start_time = first[1] + (first[4] + track.dts_shift if track.offsets else 0)
                 if track.codec == "aac" and track.sample_rate:
@@ -244,6 +296,15 @@ def _together(tracks: list[Track]) -> tuple[int | None, int | None]:
     if start is not None and end is not None and end >= start:
         duration = max(duration or 0, end - start)
     return start, duration if duration and duration > 0 else None
+
+
+def _measured(entries: Iterator[Entry], time_scale: int, queued: int, duration: int) -> Iterator[Entry]:
+    """Entries that last as long as FFmpeg says before, and after, it has measured the rate of frames."""
+    first = 1 if time_scale < COARSE else 0
+    for entry in islice(entries, queued):
+        yield (*entry[:3], first, *entry[4:])
+    for entry in entries:
+        yield (*entry[:3], duration, *entry[4:])
 
 
 def _not_late(entry: Entry, dts_shift: int) -> Entry:

@@ -1,8 +1,8 @@
 """`stream` records: what the tracks, and the configurations of their codecs, tell.
 
 Fields and names are those of the reader through FFmpeg (`memx.formats.video.describe`), which decodes first pictures
-to know a few of them. What only a decoder knows is null here: the format of pictures of codecs without a configuration
-record, and spectral band replication that AAC does not announce.
+to know a few of them. Where the first bytes of a picture do not tell its format FFmpeg is asked; what AAC does not
+announce of spectral band replication is null here.
 """
 
 import math
@@ -17,6 +17,7 @@ from memx.formats.video.isobmff.names import PCM_BITS, four_characters
 from memx.formats.video.isobmff.pictures import picture_format
 from memx.formats.video.isobmff.sound import ALAC_LAYOUTS, FLAC_LAYOUTS, LAYOUTS, XIPH_LAYOUTS, aac
 from memx.formats.video.isobmff.times import reduced
+from memx.formats.video.packets import NotKnown
 from memx.records import Record
 
 _DISPOSITION_NAMES = """
@@ -29,7 +30,7 @@ _SIZED_BY_DECODER = frozenset(("mpeg4", "h263", "h261"))
 _IN_FIELDS = frozenset(("h264", "mpeg2video", "vc1"))
 """Codecs whose clock may tick twice a frame."""
 _FORMATS_OF_SAMPLES = """
-fltp aac mp3 ac3 eac3 dts opus vorbis amr_nb wmav1 wmav2
+fltp aac mp3 ac3 eac3 dts opus vorbis amr_nb
 flt nellymoser amr_wb pcm_f32be pcm_f32le
 dbl pcm_f64be pcm_f64le
 u8 pcm_u8 pcm_s8
@@ -53,8 +54,10 @@ class StreamDescriber:
     def record(self, track: Track, sample: tuple[int, int] | None, rate: Fraction | None) -> Record:
         """The record of a track; `sample` is where its first packet lies and its size, None where there is none.
 
-        `rate` is what the tables say of the rate of all frames.
+        `rate` is what the tables say of the rate of all frames. NotKnown where FFmpeg may know more.
         """
+        if track.codec is None and track.kind in ("video", "audio") and any(track.tag):
+            raise NotKnown(f"samples of the kind {four_characters(track.tag)}")
         base = Fraction(1, 90000 if track.broken else track.time_scale)
         record: Record = {
             "type": "stream",
@@ -97,11 +100,14 @@ class StreamDescriber:
                 width, height = track.coded_width, track.coded_height
         else:
             width, height = _size(track, found)
-        record["width"], record["height"] = width, height
+        record["width"], record["height"] = (width, height) if track.codec is not None else (None, None)
         aspect = _aspect(track, found)
+        if all(track.display) and width and height:
+            aspect = reduced(track.display[0] * height, track.display[1] * width)
         record["sample_aspect_ratio"] = f"{aspect.numerator}:{aspect.denominator}" if aspect else None
         record["pix_fmt"], record["level"] = found.pix_fmt, found.level
         record["profile"] = found.profile
+        record["bit_rate"] = found.bit_rate or record["bit_rate"]
         if track.matrix is not None:
             record["rotation"] = _rotation(track.matrix)
 
@@ -128,12 +134,16 @@ class StreamDescriber:
                 channels = 1 if head[3] >> 6 == 3 else 2
         elif codec in ("ac3", "eac3") and sample is not None:
             record["bit_rate"] = track.coded_rate or sample[1] * 8 * rate // 1536
+            if track.channel_layout is None:
+                channels, layout = self._surround(record, sample, codec)
         elif codec == "dts" and sample is not None:
-            layout = self._surround(record, sample, layout)
+            channels, layout = self._surround(record, sample, codec)
         elif codec == "opus":
             rate = 48000
         elif codec == "vorbis" and (at := track.config.find(b"\1vorbis")) >= 0 and len(track.config) >= at + 16:
             channels, rate = track.config[at + 11], int.from_bytes(track.config[at + 12 : at + 16], "little")
+        if sample_format is None and sample is not None and codec:
+            raise NotKnown(f"{codec} of which only a decoder tells more")
         if layout is None and sample_format is not None and codec not in (*PCM_BITS, "mp4als"):
             layout = layouts.get(channels)
         if record["bit_rate"] is None and codec in PCM_BITS:
@@ -143,16 +153,16 @@ class StreamDescriber:
         record["sample_rate"], record["channels"] = rate or None, channels or None
         record["channel_layout"], record["sample_fmt"] = layout, sample_format
 
-    def _surround(self, record: Record, sample: tuple[int, int], layout: str | None) -> str | None:
-        """What the first packet of DTS says of itself; its layout where the container said none."""
-        from memx.formats.video.packets import NotKnown, dts
+    def _surround(self, record: Record, sample: tuple[int, int], codec: str) -> tuple[int, str | None]:
+        """Channels and layout, as the first packet says them; of DTS its profile and bit rate too."""
+        from memx.formats.video.packets import ac3, dts
 
-        try:
+        if codec == "dts":
             said = dts.coding(self._head(sample, 16), sample[1])
-        except NotKnown:
-            return layout
-        record["profile"], record["bit_rate"] = said.profile, said.bit_rate
-        return said.layout
+            record["profile"], record["bit_rate"] = said.profile, said.bit_rate
+        else:
+            said = ac3.coding(self._head(sample, 8), sample[1])
+        return said.channels, said.layout
 
 
 def told_tags(values: dict[str, Any], limit: int) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Arithmetic of times and rates, rounded as FFmpeg rounds (libavutil/mathematics.h, rational.h)."""
 
-from collections.abc import Iterable
 from fractions import Fraction
 
 _MOST = (1 << 31) - 1
+COARSE = 1000
+"""With fewer units of time a second FFmpeg takes one for the duration of a frame, as long as it knows no rate."""
 
 
 def rescale(value: int, by: int, divisor: int) -> int:
@@ -23,13 +24,3 @@ def reduced(numerator: int, denominator: int) -> Fraction | None:
     from memx.formats.video import rates  # rarely needed
 
     return rates.reduced(exact, _MOST) or None
-
-
-def frame_rate(times: Iterable[int], time_scale: int) -> Fraction | None:
-    """The rate of frames that are decoded at `times`, in `time_scale`; None where it is not told by them."""
-    from memx.formats.video import rates
-
-    intervals = rates.Intervals(Fraction(1, time_scale))
-    for time in times:
-        intervals.add(time)
-    return intervals.rate(0)

@@ -1,10 +1,12 @@
 """AV1: the sequence header in its configuration record (AV1 Bitstream & Decoding Process, 5.5; AV1 in ISOBMFF, 2.3)."""
 
+from collections.abc import Iterator
+
 from memx.formats.video.codecs.bits import Bits
 from memx.formats.video.codecs.picture import yuv
 from memx.formats.video.packets.coding import Coding, NotKnown
 
-_SEQUENCE_HEADER = 1  # obu_type
+_SEQUENCE_HEADER, _FRAME_HEADER, _FRAME = 1, 3, 6  # obu_type
 _PROFILES = ("Main", "High", "Professional")
 _SRGB = (1, 13, 0)
 """Primaries of BT.709, transfer of sRGB, identity matrix: such samples are not subsampled (5.5.2)."""
@@ -14,17 +16,39 @@ def coding(record: bytes) -> Coding:
     """What FFmpeg says of a configuration record. NotKnown where it has no sequence header that is understood."""
     if len(record) < 4 or record[0] != 0x81:
         raise NotKnown("AV1 without a configuration record")
-    at = 4
-    while at < len(record):
-        kind, extended, sized = record[at] >> 3 & 15, record[at] >> 2 & 1, record[at] >> 1 & 1
-        at += 1 + extended
-        length = len(record) - at
-        if sized:
-            length, at = _leb128(record, at)
+    return sequence(record[4:])
+
+
+def sequence(units: bytes) -> Coding:
+    """What FFmpeg says of the first sequence header among units (5.3). NotKnown where none is understood."""
+    for kind, body in _units(units):
         if kind == _SEQUENCE_HEADER:
-            return _sequence_header(Bits(record[at : at + length]))
-        at += length
+            return _sequence_header(Bits(body))
     raise NotKnown("AV1 without a sequence header")
+
+
+def begins_with_key(units: bytes) -> bool | None:
+    """Whether the first frame among units is a key frame (5.9.2); None where that is not told."""
+    try:
+        for kind, body in _units(units):
+            if kind in (_FRAME_HEADER, _FRAME) and body:
+                return not body[0] >> 7 and not body[0] >> 5 & 3  # not one that is shown again
+    except NotKnown:
+        pass
+    return None
+
+
+def _units(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The open bitstream units (5.3): type and body, of the last one what `data` has of it."""
+    at = 0
+    while at < len(data):
+        kind, extended, sized = data[at] >> 3 & 15, data[at] >> 2 & 1, data[at] >> 1 & 1
+        at += 1 + extended
+        length = len(data) - at
+        if sized:
+            length, at = _leb128(data, at)
+        yield kind, data[at : at + length]
+        at += length
 
 
 def _leb128(data: bytes, at: int) -> tuple[int, int]:
