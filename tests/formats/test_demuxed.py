@@ -11,9 +11,9 @@ from memx.errors import MemxError, SourceFailed
 from memx.formats import detect
 from memx.formats.base import BelongsTo
 from memx.formats.video import VideoStreamReader
-from memx.formats.video.assembly import in_blocks
 from memx.formats.video.avi import AviStreamReader
 from memx.formats.video.demuxed import DemuxedReader
+from memx.formats.video.gathering import in_blocks
 from memx.formats.video.matroska import MatroskaStreamReader
 from memx.records import decode_all
 from memx.sources import open_source

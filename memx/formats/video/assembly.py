@@ -1,12 +1,9 @@
 """`stream` records from what a container and the codecs say, with the fields of `memx.formats.video.describe`."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
-from memx.errors import MemxError
 from memx.formats.video.clock import NO_TIME, Packet, absolute
 from memx.formats.video.probe import Observed
 from memx.records import Record, encode
@@ -17,8 +14,6 @@ DISPOSITIONS = (
     "dependent", "still_image", "multilayer",
 )  # fmt: skip
 """FFmpeg's names, in its order."""
-LINES = 256
-"""So many lines make a block."""
 
 
 class Tags(dict[str, Any]):
@@ -122,33 +117,6 @@ def line_pair(index: int, dts: str, duration: str, *, all_keys: bool) -> tuple[s
     """The lines of the packets of a stream, of others and of key frames, to be filled with what is not said here."""
     begin = f'{line_begin(index)}%d,"dts":{dts},"duration":{duration},"size":%d,"pos":%d'
     return begin + LINE_END[all_keys], begin + LINE_END[True]
-
-
-def in_blocks(lines: Iterator[str]) -> Iterator[bytes]:
-    """Many lines at a time; before an error those that were told before it."""
-
-    def add(block: list[str]) -> bool:
-        before = len(block)
-        block.extend(islice(lines, LINES))
-        return len(block) > before
-
-    return gathered(add)
-
-
-def gathered(add: Callable[[list[str]], bool]) -> Iterator[bytes]:
-    """The same of the lines that `add` adds to a list at each call, until it says that there are no more."""
-    more = True
-    while more:
-        block: list[str] = []
-        try:
-            while more and len(block) < LINES:
-                more = add(block)
-        except MemxError:
-            if block:
-                yield "".join(block).encode("ascii")
-            raise
-        if block:
-            yield "".join(block).encode("ascii")
 
 
 def ratio(value: Fraction | None) -> str | None:

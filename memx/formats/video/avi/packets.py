@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable, Iterator
 
-from memx.formats.video.assembly import LINES, packet_line
+from memx.formats.video.assembly import packet_line
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import HEAD, Chunk, Chunks
 from memx.formats.video.avi.framing import HeldFrames, MpegFrames, Piece
@@ -11,6 +11,7 @@ from memx.formats.video.avi.pace import FramesPace, HeldPace, IndexedPace, Pace,
 from memx.formats.video.avi.streams import Stream
 from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Packet
+from memx.formats.video.gathering import LINES
 from memx.formats.video.packets import KEY
 from memx.sources import Source
 

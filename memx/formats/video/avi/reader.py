@@ -8,7 +8,7 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import gathered, in_blocks, limited, packet_line, packet_record, stream_record
+from memx.formats.video.assembly import limited, packet_line, packet_record, stream_record
 from memx.formats.video.avi.apart import Apart
 from memx.formats.video.avi.chunks import Chunks
 from memx.formats.video.avi.header import HeaderReader, Headers, chunk, read_info
@@ -18,6 +18,7 @@ from memx.formats.video.avi.streams import FIRST_BYTES, Outline, Stream, outline
 from memx.formats.video.avi.survey import KeyFrames, Survey, survey
 from memx.formats.video.clock import rescale
 from memx.formats.video.demuxed import DemuxedReader, presented
+from memx.formats.video.gathering import gathered, in_blocks
 from memx.formats.video.probe import Presentation, estimate, probe
 from memx.formats.video.window import Window
 from memx.records import Record

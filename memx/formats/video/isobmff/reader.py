@@ -1,24 +1,26 @@
 """ISO base media files (mp4, mov, 3gp, fragmented too) read by their structure: no media data, no library."""
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice, repeat
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from memx.errors import CorruptFile, MemxError, TruncatedFile
 from memx.formats.base import BelongsTo, StreamReader
 from memx.formats.extent import cut_off, without_movie
 from memx.formats.signatures import is_isobmff, is_named_as_sound
+from memx.formats.video.gathering import gathered
 from memx.formats.video.isobmff import keys
 from memx.formats.video.isobmff.boxes import Space
 from memx.formats.video.isobmff.captions import repacked
 from memx.formats.video.isobmff.chapters import chapter_records, read_chapter_tracks, read_timecodes
 from memx.formats.video.isobmff.edits import Entry, Span
 from memx.formats.video.isobmff.film import Film
+from memx.formats.video.isobmff.interleaving import Dated, Interleaved
 from memx.formats.video.isobmff.model import NO_TIME, Track
 from memx.formats.video.isobmff.names import INTRA, LENGTHLESS
-from memx.formats.video.isobmff.packets import Dated, interleaved, packet_lines, packet_records, timed
+from memx.formats.video.isobmff.packets import packet_lines, packet_records, timed
 from memx.formats.video.isobmff.streams import StreamDescriber, told_tags
 from memx.formats.video.isobmff.times import COARSE, rescale
 from memx.formats.video.packets import NotKnown
@@ -27,7 +29,6 @@ from memx.records import Record
 CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the format."""
 _SECOND = 1_000_000
-_LINES = 256
 """So many lines make a block."""
 _P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
@@ -119,7 +120,7 @@ class IsoStreamReader(StreamReader):
             for track in told
         }
         packets = [packet_records(film.all_spans(track), track.index, _scale(track), track) for track in told]
-        if not look(streams, self._released(interleaved(packets, *self._ends()))):
+        if not look(streams, self._released(Interleaved(packets, *self._ends()))):
             self._passed = 1
         for index, stream in streams.items():
             if index not in film.rates:
@@ -130,8 +131,9 @@ class IsoStreamReader(StreamReader):
     def records(self) -> Iterator[Record]:
         yield from self._descriptions()
         if not self.options.summary:
-            missing = yield from self._released(interleaved(self._streams(packet_records), *self._ends()))
-            self._check(missing)
+            packets = Interleaved(self._streams(packet_records), *self._ends())
+            yield from self._released(packets)
+            self._check(packets.missing)
         else:
             self._check(None)
 
@@ -140,10 +142,9 @@ class IsoStreamReader(StreamReader):
             yield from self.records()
             return
         yield from self._descriptions()
-        returned = Returned(interleaved(self._streams(packet_lines), *self._ends()))
-        for block in returned:
-            yield "".join(block).encode("ascii")
-        self._check(returned.value)
+        lines = Interleaved(self._streams(packet_lines), *self._ends())
+        yield from gathered(lines.add)
+        self._check(lines.missing)
 
     def _descriptions(self) -> Iterator[Record]:
         yield from self._described
@@ -194,16 +195,11 @@ class IsoStreamReader(StreamReader):
     def _ends(self) -> tuple[int, list[bool], int]:
         return self._space.end, [track.codec == "h264" for track in self._told], self._passed
 
-    def _released(
-        self, packets: Generator[Record, None, tuple[int, int] | None]
-    ) -> Generator[Record, None, tuple[int, int] | None]:
+    def _released(self, packets: Iterable[Record]) -> Iterator[Record]:
         """Packets of some codecs come when FFmpeg's parser has seen the next one of their stream."""
         held = {track.index for track in self._told if track.codec in _HELD}
-        if not held:
-            return (yield from packets)
         waiting: dict[int, Record] = {}
-        returned = Returned(packets)
-        for record in returned:
+        for record in packets:
             if record["stream_index"] not in held:
                 yield record
                 continue
@@ -212,7 +208,6 @@ class IsoStreamReader(StreamReader):
             if before is not None:
                 yield before
         yield from (waiting[index] for index in sorted(waiting))
-        return returned.value
 
     def _streams(
         self, packets: Callable[[Iterable[Span], int, int, Track], Iterator[Dated[_P]]]
@@ -311,17 +306,6 @@ def _not_late(entry: Entry, dts_shift: int) -> Entry:
     """Where a sample is shown before it is decoded FFmpeg takes the earlier time for both."""
     late = -min(0, entry[4] + dts_shift)
     return (entry[0], entry[1] - late, *entry[2:4], entry[4] + late, *entry[5:])
-
-
-class Returned(Generic[_P]):
-    """A generator that is iterated, and keeps what it returns."""
-
-    def __init__(self, packets: Generator[_P, None, tuple[int, int] | None]) -> None:
-        self.value: tuple[int, int] | None = None
-        self._packets: Generator[_P, None, tuple[int, int] | None] = packets
-
-    def __iter__(self) -> Iterator[_P]:
-        self.value = yield from self._packets
 
 
 def _scale(track: Track) -> int:

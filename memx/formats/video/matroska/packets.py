@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
-from memx.formats.video.assembly import LINES, packet_line
+from memx.formats.video.assembly import packet_line
 from memx.formats.video.clock import NO_TIME, Packet
+from memx.formats.video.gathering import LINES
 from memx.formats.video.matroska import lacing
 from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
 from memx.formats.video.matroska.elements import SIMPLE_BLOCK

@@ -6,8 +6,9 @@ from typing import Any
 from memx.errors import CorruptFile, TruncatedFile
 from memx.formats.base import BelongsTo
 from memx.formats.extent import cut_off
-from memx.formats.video.assembly import Tags, in_blocks, limited, packet_line, stream_record
+from memx.formats.video.assembly import Tags, limited, packet_line, stream_record
 from memx.formats.video.demuxed import DemuxedReader, presented
+from memx.formats.video.gathering import in_blocks
 from memx.formats.video.matroska.clusters import Block, Clusters
 from memx.formats.video.matroska.ebml import Place
 from memx.formats.video.matroska.encodings import Encoding

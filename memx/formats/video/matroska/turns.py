@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from memx.formats.base import Companion
-from memx.formats.video.assembly import gathered
+from memx.formats.video.gathering import gathered
 from memx.formats.video.matroska.clusters import Clusters
 from memx.formats.video.matroska.packets import Demuxer
 
