@@ -15,6 +15,7 @@ VARIANTS = {1: "NETCDF3_CLASSIC", 2: "NETCDF3_64BIT_OFFSET", 5: "NETCDF3_64BIT_D
 DIMENSIONS, VARIABLES, ATTRIBUTES = 0x0A, 0x0B, 0x0C
 _LIST_NAMES = {DIMENSIONS: "dimensions", VARIABLES: "variables", ATTRIBUTES: "attributes"}
 CHAR = 2
+_FOUR, _EIGHT = struct.Struct(">I").unpack_from, struct.Struct(">Q").unpack_from
 _NAME_MOST = 1 << 16
 """Bytes of a name: netCDF itself writes no more than 256 characters."""
 
@@ -58,22 +59,31 @@ class Header:
 
     def take(self, length: int, what: str) -> bytes:
         """The next `length` bytes."""
-        at = self.cursor.tell()
-        if not self.cursor.ensure(length):
-            raise TruncatedFile(f"the file ends within {what} of its header", offset=at)
-        return self.cursor.take(length)
+        begin = self._step(length, what)
+        return self.cursor.buffer[begin : begin + length]
 
     def unsigned(self, what: str, *, wide: bool | None = None) -> int:
         """A number of 8 bytes in CDF-5, else of 4; `wide` says otherwise."""
-        return int.from_bytes(self.take(8 if (self._wide if wide is None else wide) else 4, what), "big")
+        length, unpack = (8, _EIGHT) if (self._wide if wide is None else wide) else (4, _FOUR)
+        begin = self._step(length, what)
+        value: int = unpack(self.cursor.buffer, begin)[0]
+        return value
 
     def count(self, what: str) -> int:
         """A NON_NEG: a number whose highest bit has to be clear."""
-        at = self.cursor.tell()
         value = self.unsigned(what)
         if value >> (63 if self._wide else 31):
-            raise CorruptFile(f"{what} is negative", offset=at)
+            raise CorruptFile(f"{what} is negative", offset=self.cursor.tell() - (8 if self._wide else 4))
         return value
+
+    def _step(self, length: int, what: str) -> int:
+        """Steps over the next `length` bytes; where they begin in the buffer of the cursor."""
+        cursor = self.cursor
+        if len(cursor.buffer) - cursor.index < length and not cursor.ensure(length):
+            raise TruncatedFile(f"the file ends within {what} of its header", offset=cursor.tell())
+        begin = cursor.index
+        cursor.index = begin + length
+        return begin
 
     def number_of(self, tag: int, what: str) -> int:
         """How many entries the list of `tag` has: 0 where it is ABSENT."""
