@@ -121,7 +121,7 @@ class Call:
             reason = record["message"]
             yield record
         status = "complete" if error is None else "failed"
-        yield end_record(path, status, reason, 0, meter.metrics(None))
+        yield end_record(path, status, reason, 0, meter.metrics())
 
     def _returned(self) -> Record:
         here, file = os.getpid(), self._source.local_path() or self._source.path

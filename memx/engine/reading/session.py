@@ -128,7 +128,8 @@ class Session:
 
     def _told(self, parts_of: Callable[[StreamReader], Iterable[_Part]]) -> Generator[Any]:
         reader_class = self._row.load()  # what it imports is no part of what the file costs
-        meter = Meter()
+        # a library reads by itself: then only the kernel knows how much
+        meter = Meter(asks_kernel=reader_class.access == "path")
         try:
             # the collector is set as long as records are asked for: their reader and their taker work in turns
             with collecting(self._setting, self.plan.strategy):
@@ -151,8 +152,7 @@ class Session:
         if self._fault is not None:
             self._count += 1
             yield self._stamp(self._fault)
-        # a library reads by itself: then only the kernel knows how much
-        metrics = meter.metrics(None if reader_class.access == "path" else self._source.bytes_read)
+        metrics = meter.metrics(self._source.bytes_read)
         if self._companion is not None:
             metrics["bytes_read"] += self._companion.bytes_read
             metrics["second_process_rss"] = self._companion.private
@@ -193,11 +193,13 @@ class Session:
         """What starts a second process that reads along; None where there is no place for it."""
         if not self._may_share or self._prepare is not None or not isinstance(self._source, LocalFile):
             return None
-        if sys.platform != "linux" or self.plan.strategy is ExtractionStrategy.CONSERVATIVE or cores() < 2:
+        if sys.platform != "linux" or self.plan.strategy is ExtractionStrategy.CONSERVATIVE:
             return None
         return self._begin_to_share
 
     def _begin_to_share(self) -> "Companion | None":
+        if cores() < 2:
+            return None
         from memx.engine.reading.companion import Companion  # late: only what is long needs it
 
         assert self._reader is not None
@@ -275,20 +277,22 @@ def selector(patterns: Iterable[str]) -> Callable[[Record], bool]:
 
 
 class Meter:
-    """What a source costs, from the making of this object on."""
+    """What a source costs, from the making of this object on; `asks_kernel`: whether only that knows what is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, asks_kernel: bool = True) -> None:
         self._peak = PeakMeter()
         self._peak.start()
         self._began = time.monotonic()
-        self._read_before = bytes_read_by_process()
+        self._read_before = bytes_read_by_process() if asks_kernel else None
 
-    def metrics(self, bytes_read: int | None) -> dict[str, Any]:
-        """The `metrics` of the `end` line; `bytes_read` is None where only the kernel counted them."""
+    def metrics(self, bytes_read: int = 0) -> dict[str, Any]:
+        """The `metrics` of the `end` line; `bytes_read` is what was counted here."""
+        if self._read_before is not None:
+            bytes_read = bytes_read_by_process() - self._read_before
         peak = self._peak.peak()
         return {
             "elapsed_s": round(time.monotonic() - self._began, 6),
-            "bytes_read": bytes_read_by_process() - self._read_before if bytes_read is None else bytes_read,
+            "bytes_read": bytes_read,
             "peak_rss": peak,
             "peak_rss_delta": peak - self._peak.began_at,
             "peak_exact": self._peak.exact,
