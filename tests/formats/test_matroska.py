@@ -282,10 +282,12 @@ BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_3
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([1, 1, 2, 2, 300]),  # pictures, sound, and sound whose number takes two bytes
+            st.sampled_from([1, 1, 2, 2, 300, 4]),  # pictures, sound, sound whose number takes two bytes, and text
             st.integers(-20, 400),  # not before nought: how far a track has come then is not known there
             BLOCK_LENGTHS,
-            st.sampled_from([0, 0x80, 0x80, 0x84, "group", "lasting"]),
+            st.sampled_from(
+                [0, 0x80, 0x80, 0x84, "group", "lasting", "laced", "laced", "laced group", "laced lasting"]
+            ),
             st.integers(0, 4),
         ),
         min_size=20,
@@ -326,23 +328,35 @@ def test_the_hot_loop_leaves_what_is_odd_to_the_other(odd: bytes, behind: int, s
     told, faults, _ = _told(data, step, one_by_one=False)
     assert (told, faults, False) == _told(data, step, one_by_one=True)
     assert faults
-    assert len(told) == 5 + len(before) + 3  # on with the next cluster
+    assert len(told) == 6 + len(before) + 3  # on with the next cluster
 
 
 def _block(number: int, time: int, payload: bytes, form: int | str, width: int) -> bytes:
-    """A simple block with the flags `form`; or a group, with what stands behind a block that is no key frame."""
+    """A simple block with the flags `form`; or laced, or in a group, with what stands behind a block there."""
     if isinstance(form, int):
         return samples.simple(number, time, payload, form, width)
-    behind = samples.element(samples.REFERENCE, b"\xd8") + samples.element(0x75A2, 1)
-    if form == "lasting":
-        behind = samples.element(samples.DURATION, 17) + behind
-    return samples.element(samples.GROUP, samples.element(samples.BLOCK, samples.block(number, time, payload)), behind)
+    flags = 0
+    if "laced" in form:
+        flags = (samples.XIPH, samples.FIXED, samples.LACED)[len(payload) % 3]
+        frames = [payload] * (1 + time % 5)
+        if flags != samples.FIXED:
+            frames = [frame[: len(frame) - 7 * place] for place, frame in enumerate(frames)]
+        payload = samples.laced(flags, frames)
+    if form == "laced":
+        return samples.simple(number, time, payload, 0x80 | flags)
+    behind = samples.element(samples.REFERENCE, b"\xd8") if time % 2 else b""
+    behind += samples.element(0x75A2, 1)
+    if "lasting" in form:
+        behind = samples.element(samples.DURATION, 17 * (1 + time % 3)) + behind
+    body = samples.block(number, time, payload, flags)
+    return samples.element(samples.GROUP, samples.element(samples.BLOCK, body), behind)
 
 
 def _film_of(blocks: list[bytes]) -> bytes:
-    """Pictures, and sound of two tracks, the number of one of which takes two bytes; `blocks`; and pictures again."""
-    tracks = samples.video_track(1) + samples.sound_track(2) + samples.sound_track(300)
-    first = [*samples.pictures(0, 3), samples.simple(2, 0, bytes(320)), samples.simple(300, 0, bytes(320))]
+    """Pictures, sound of two tracks, the number of one of which takes two bytes, text; `blocks`; and pictures again."""
+    tracks = samples.video_track(1) + samples.sound_track(2) + samples.sound_track(300) + samples.text_track(4)
+    sounds = [samples.simple(number, 0, bytes(320)) for number in (2, 300)]
+    first = [*samples.pictures(0, 3), *sounds, samples.simple(4, 0, b"text")]
     last = samples.cluster(900, *samples.pictures(900, 3))
     return samples.film(samples.cluster(0, *first), samples.cluster(20, *blocks), last, tracks=tracks)
 

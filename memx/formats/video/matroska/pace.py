@@ -11,13 +11,15 @@ Look = Callable[[bytes, int, int], int]
 """See `memx.formats.video.packets`."""
 Read = Callable[[int, int], bytes]
 """So many bytes at an offset, as far as they are there."""
-MOST_TIME = (1 << 63) - 1
 
 
 class Pace:
     """How the packets of a track go on of which the container tells all."""
 
-    __slots__ = ("_duration", "_lead", "_lines", "even", "over", "shift", "window")
+    __slots__ = ("_duration", "_lead", "_lines", "default_duration", "even", "over", "shift", "window")
+
+    may_be_laced = True
+    """Whether nothing but the block tells of its packets, where there are several in one."""
 
     def __init__(self, track: Track, duration: int | None) -> None:
         index, all_keys = track.index, track.seen.clock.intra_only
@@ -31,26 +33,24 @@ class Pace:
         """The same to be filled with `pts`, `dts`, `size` and `pos`, where no more is needed for a line."""
         self.shift = track.shift
         """What is taken off its times."""
+        self.default_duration = track.default_duration
+        """How long a packet lasts if nothing else says it, in nanoseconds."""
         self.window: list[int] = []
         """The times at which pictures are shown that are held back for their order, the least first."""
         self.over = False
         """Whether its packets have to be completed one by one from now on."""
 
-    def line(self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
+    def line(
+        self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
+    ) -> str | None:
         """The line of a packet of `size` bytes, whose block's body is at `pos`, and its payload at `payload`.
 
-        `data` is what was read at `start`, up to the payload at least. Empty where FFmpeg drops the packet. None, and
-        nothing has happened, where it does not go the common way.
+        `data` is what was read at `start`, up to the payload at least; `duration` is what the block says of it, if it
+        does. Empty where FFmpeg drops the packet. None, and nothing has happened, where it does not go the common way.
         """
-        return self._filled(time - self.shift, key, size, pos, self._duration)
-
-    def lasting(self, duration: int, time: int, key: bool, size: int, pos: int) -> str | None:
-        """The same of a packet whose block says how long it lasts."""
-        return self._filled(time - self.shift, key, size, pos, min(duration, MOST_TIME))
-
-    def _filled(self, time: int, key: bool, size: int, pos: int, duration: int | str) -> str:
         size += self._lead
-        return self._lines[key] % (time, time, duration, size, pos) if size else ""
+        time -= self.shift
+        return self._lines[key] % (time, time, duration or self._duration, size, pos) if size else ""
 
 
 class ReorderedPace(Pace):
@@ -58,11 +58,15 @@ class ReorderedPace(Pace):
 
     __slots__ = ()
 
+    may_be_laced = False
+
     def __init__(self, track: Track, duration: int | None) -> None:
         super().__init__(track, duration)
         self.even, self.window = None, track.seen.clock.window()
 
-    def line(self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
+    def line(
+        self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
+    ) -> str | None:
         """As in `Pace`."""
         size += self._lead
         if not size:
@@ -71,17 +75,15 @@ class ReorderedPace(Pace):
         window[0] = time = time - self.shift
         window.sort()
         dts = window[0]
-        return self._lines[key] % (time, dts if dts != NO_TIME else "null", self._duration, size, pos)
-
-    def lasting(self, duration: int, time: int, key: bool, size: int, pos: int) -> str | None:
-        """Such packets are completed one by one."""
-        return None
+        return self._lines[key] % (time, dts if dts != NO_TIME else "null", duration or self._duration, size, pos)
 
 
 class PicturesPace(Pace):
     """Of pictures that have to be looked at; `reordered` where they are, too."""
 
     __slots__ = ("_key", "_look", "_other", "_read")
+
+    may_be_laced = False
 
     def __init__(self, track: Track, duration: int | None, look: Look, read: Read, *, reordered: bool) -> None:
         super().__init__(track, duration)
@@ -92,7 +94,9 @@ class PicturesPace(Pace):
         self._look, self._read = look, read
         self._other, self._key = line_pair(track.index, "%s", str(self._duration), all_keys=clock.intra_only)
 
-    def line(self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
+    def line(
+        self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
+    ) -> str | None:
         """As in `Pace`."""
         said = self._look(data, payload - start, size) if size else DROPPED
         if said < 0 and (said := look_further(self._look, self._read, payload, size, said)) < 0:
@@ -108,36 +112,37 @@ class PicturesPace(Pace):
         elif said == BIDIRECTIONAL:  # pictures are reordered, whatever the headers say
             self.over = True
             return None
+        if duration:
+            return self._lines[said == KEY] % (time, dts, duration, size, pos)
         return (self._key if said == KEY else self._other) % (time, dts, size, pos)
-
-    def lasting(self, duration: int, time: int, key: bool, size: int, pos: int) -> str | None:
-        """Such packets are completed one by one."""
-        return None
 
 
 class SoundPace(Pace):
     """Of sound that has to be looked at for how long a packet lasts: `units` of time a second, over the sample rate."""
 
-    __slots__ = ("_look", "_rate", "_read", "_units")
+    __slots__ = ("_cut_anew", "_look", "_rate", "_read", "_units")
 
     def __init__(self, track: Track, duration: int | None, look: Look, read: Read) -> None:
         super().__init__(track, duration)
         clock = track.seen.clock
         self.even = None
-        self._look, self._read = look, read
+        self._look, self._read, self._cut_anew = look, read, track.cut_anew
         self._units, self._rate = clock.base.denominator, clock.sample_rate * clock.base.numerator
 
-    def line(self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int) -> str | None:
+    def line(
+        self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
+    ) -> str | None:
         """As in `Pace`."""
         said = self._look(data, payload - start, size) if size else DROPPED
         if said < 0 and (said := look_further(self._look, self._read, payload, size, said)) < 0:
             return ""
-        lasting = self._duration if self._duration != "null" else said * self._units // self._rate or "null"
-        return self._filled(time - self.shift, key, size, pos, lasting)
-
-    def lasting(self, duration: int, time: int, key: bool, size: int, pos: int) -> str | None:
-        """Such packets are completed one by one."""
-        return None
+        if not said:
+            return None
+        lasting: int | str = said * self._units // self._rate or "null"
+        if not self._cut_anew:
+            lasting = duration or (self._duration if self._duration != "null" else lasting)
+        time -= self.shift
+        return self._lines[key] % (time, time, lasting, size, pos)
 
 
 def pace_of(track: Track, scale: int, read: Read) -> Pace | None:

@@ -2,30 +2,37 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
-from memx.errors import CorruptFile
+from memx.errors import CorruptFile, MemxError
 from memx.formats.base import fault
 from memx.formats.video.assembly import packet_line
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.gathering import LINES
-from memx.formats.video.matroska import lacing
+from memx.formats.video.matroska import ebml, lacing
 from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
-from memx.formats.video.matroska.elements import SIMPLE_BLOCK
-from memx.formats.video.matroska.pace import MOST_TIME, Pace, pace_of
+from memx.formats.video.matroska.elements import BLOCK, BLOCK_DURATION, BLOCK_GROUP, REFERENCE_BLOCK, SIMPLE_BLOCK
+from memx.formats.video.matroska.pace import Pace, pace_of
 from memx.formats.video.matroska.tracks import Track
 from memx.formats.video.packets import DROPPED, KEY
 from memx.records import Record
 
 _LOOKED_AT = 64
 _UNPACKED = 1 << 12
-_MOST_LACES = 1 << 16
+_LACES, _MOST_LACES = 40, 1 << 16
+"""Bytes that hold the sizes of a few frames, and of as many as there can be."""
+_MOST_TIME = (1 << 63) - 1
+_GROUP_HEAD = 24
+"""Bytes that hold the headers of a block group and of the block that it begins with, and the first of what is in it."""
+_MOST_BEHIND = 64
+"""Of a common block group so many bytes are behind its block at most."""
 
 
 _IN_ONE, _IN_TWO, _IN_THREE = (struct.Struct(f">{form}").unpack_from for form in ("BBBhB", "BHBhB", "BBHBhB"))
 """How simple blocks begin whose sizes take so many bytes: identifier, size, number of the track, time, flags."""
 
-Row = tuple[tuple[str, str] | None, int, Callable[[bytes, int, int, bool, int, int, int], str | None]]
-"""What the hot loop needs of a pace: `even`, `shift` and `line`."""
+Row = tuple[tuple[str, str] | None, int, Callable[..., str | None], Pace]
+"""What the hot loop needs of a pace: `even`, `shift` and `line`; and itself."""
 
 
 class Demuxer:
@@ -67,7 +74,7 @@ class Demuxer:
         """Adds the records of packets that `packets` did not give, as lines of JSON; whether there may be more."""
         clusters, paces = self._clusters, self._paced()
         lines.extend(map(packet_line, self._frames_left))
-        if self._run(lines):
+        if self._run(lines) or self._run_others(lines):
             return True
         block = clusters.next_block()
         if block is None:
@@ -75,10 +82,8 @@ class Demuxer:
         track, time, key, laced, duration, size, pos, payload = block
         pace, time, line = paces[track.number], time + clusters.time, None
         if pace is not None and not laced and time >= 0:
-            if duration:
-                line = pace.lasting(duration, time, key, size, pos)
-            else:
-                line = pace.line(clusters.data, clusters.start, time, key, size, pos, payload)
+            lasting = min(duration or 0, _MOST_TIME)
+            line = pace.line(clusters.data, clusters.start, time, key, size, pos, payload, lasting)
             if pace.over:
                 self._set_pace(track, None)
         if line is not None:
@@ -118,7 +123,7 @@ class Demuxer:
         if track.number < 0x80:
             self._quick.pop(0x80 | track.number, None)
             if pace is not None:
-                self._quick[0x80 | track.number] = pace.even, pace.shift, pace.line
+                self._quick[0x80 | track.number] = pace.even, pace.shift, pace.line, pace
 
     def _run(self, lines: list[str]) -> bool:
         """Adds the lines of simple blocks: the hot loop. False where the next one is not as most are."""
@@ -139,12 +144,12 @@ class Demuxer:
                 if 0x4003 < size < 0x7FFF:
                     size, pos = size - 0x4000, at + 3
                 else:
-                    name, size, number, time, flags, width = _in_one_or_three(data, at - start)
+                    name, size, width, number, time, flags = _in_one_or_three(data, at - start)
                     pos = at + width
                 row, time = row_of(number), time + base
                 if row is None or name != SIMPLE_BLOCK or pos + size > limit or flags & 6 or time < 0:
                     break
-                even, shift, line_of = row
+                even, shift, line_of, _ = row
                 if even is not None and size > 4:
                     time -= shift
                     append(even[flags > 0x7F] % (time, time, size - 4, pos))
@@ -162,6 +167,73 @@ class Demuxer:
             source.was_read(HEAD * reads)
             clusters.at, clusters.data, clusters.start = at, data, start
         return False
+
+    def _run_others(self, lines: list[str]) -> bool:
+        """Adds the lines of block groups that begin with their block, and of laced blocks. False where none is next."""
+        clusters, read, limit = self._clusters, self._clusters.source.read_at, self._clusters.limit
+        first = at = clusters.at
+        data, start = clusters.data, clusters.start
+        try:
+            while at < limit and len(lines) < LINES:
+                if not start <= at <= start + len(data) - HEAD:
+                    data, start = read(at, _GROUP_HEAD), at
+                name, size, width, number, time, flags = _head(data, at - start)
+                body, key, duration, following = at + width, flags > 0x7F, 0, b""
+                end = after = body + size
+                if name == BLOCK_GROUP and end <= limit:
+                    name, size, width, number, time, flags = _head(data, body - start)
+                    body += width
+                    after = body + size
+                    if name != BLOCK or not 0 <= end - after <= _MOST_BEHIND:
+                        break
+                    following = read(after, end - after + _GROUP_HEAD)
+                    key, duration = _behind(following, end - after)
+                elif name != SIMPLE_BLOCK or not flags & 6 or end > limit:
+                    break
+                row, time = self._quick.get(number), time + clusters.time
+                if row is None or time < 0:
+                    break
+                if flags & 6:
+                    told = self._laced(row[3], time, key, flags & 6, size - 4, body, duration)
+                else:
+                    told = [row[2](data, start, time, key, size - 4, body, body + 4, duration)]
+                if not _all_told(told):
+                    break
+                lines.extend(told)
+                at, data, start = end, following, after
+                if not following:  # most blocks are not laced
+                    break
+        except (struct.error, OSError, MemxError):
+            pass  # the file is shorter now, or cannot be read, or broken: who reads there again says so
+        finally:
+            clusters.at, clusters.data, clusters.start = at, data, start
+        return at > first
+
+    def _laced(self, pace: Pace, time: int, key: bool, laced: int, whole: int, pos: int, said: int) -> list[str | None]:
+        """The lines of the packets in a block, `whole` bytes of which are behind its head; None among them: not so."""
+        begin, sizes = self._laces(laced, pos + 4, whole, pos)
+        count = len(sizes)
+        duration = said or pace.default_duration * count // self._scale
+        if not pace.may_be_laced or duration < count:
+            return [None]
+        lines, at = [], pos + 4 + begin
+        for number, size in enumerate(sizes):
+            share = duration * (number + 1) // count - duration * number // count
+            lines.append(pace.line(b"", at, time, key, size, pos, at, share))
+            time += share
+            at += size
+            key = False
+        return lines
+
+    def _laces(self, laced: int, payload: int, whole: int, pos: int) -> tuple[int, list[int]]:
+        """Where in a payload its first frame begins, and the sizes of all; mostly a few bytes tell that."""
+        read = self._clusters.read
+        head = read(payload, min(_LACES, whole))
+        try:
+            return lacing.sizes(laced, head, whole, pos)
+        except CorruptFile:
+            most = _MOST_LACES if laced == lacing.XIPH else lacing.MOST_HEADER
+            return lacing.sizes(laced, read(payload, min(most, whole)), whole, pos)
 
     def _of_block(self, block: Block) -> Iterator[Packet]:
         self.odd += 1
@@ -182,10 +254,9 @@ class Demuxer:
         _, block_time, key, laced, said, whole, pos, payload = block
         begin, sizes = 0, [whole]
         if laced:
-            most = _MOST_LACES if laced == lacing.XIPH else lacing.MOST_HEADER
-            begin, sizes = lacing.sizes(laced, self._clusters.payload(block, most), whole, pos)
+            begin, sizes = self._laces(laced, payload, whole, pos)
         count = len(sizes)
-        duration = min(said or 0, MOST_TIME) or track.default_duration * count // self._scale
+        duration = min(said or 0, _MOST_TIME) or track.default_duration * count // self._scale
         time = self._time(track, block_time)
         for number, size in enumerate(sizes):
             share = duration * (number + 1) // count - duration * number // count
@@ -242,14 +313,46 @@ class Demuxer:
             packet.duration = said * base.denominator // (rate * base.numerator)
 
 
-def _in_one_or_three(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
-    """How a simple block begins whose size takes one byte, or three, and where in it the number of its track stands.
+def _head(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
+    """How an element begins that may be a block, or a block group: identifier, size, and the bytes of both.
 
-    No identifier, 0, where it is another, or the size is unknown, or of less than a block.
+    If it is a block, the number of the track, the time and the flags follow. No identifier, 0, where the size takes
+    more than three bytes, or is unknown, or less than that of a block.
     """
+    name, size, number, time, flags = _IN_TWO(data, at)
+    return (name, size - 0x4000, 3, number, time, flags) if 0x4003 < size < 0x7FFF else _in_one_or_three(data, at)
+
+
+def _in_one_or_three(data: bytes, at: int) -> tuple[int, int, int, int, int, int]:
+    """The same where the size does not take two bytes."""
     name, size, number, time, flags = _IN_ONE(data, at)
     if 0x83 < size < 0xFF:
-        return name, size - 0x80, number, time, flags, 2
+        return name, size - 0x80, 2, number, time, flags
     name, high, low, number, time, flags = _IN_THREE(data, at)
     size = (high & 0x1F) << 16 | low
-    return name if high >> 5 == 1 and 3 < size < 0x1FFFFF else 0, size, number, time, flags, 4
+    return name if high >> 5 == 1 and 3 < size < 0x1FFFFF else 0, size, 4, number, time, flags
+
+
+def _all_told(lines: list[str | None]) -> TypeGuard[list[str]]:
+    """Whether none of them is missing."""
+    return None not in lines
+
+
+def _behind(data: bytes, length: int) -> tuple[bool, int]:
+    """What the `length` bytes behind a block say in its group: whether it is a key frame, and its duration.
+
+    CorruptFile where they are no whole elements.
+    """
+    at, key, duration = 0, True, 0
+    while at < length:
+        name, width = ebml.identifier(data, at)
+        size, size_width = ebml.number(data, at + width)
+        body = at + width + size_width
+        if not width or not size_width or size is None or body + size > min(length, len(data)):
+            raise CorruptFile("no elements follow the block of a group")
+        if name == BLOCK_DURATION:
+            duration = min(int.from_bytes(data[body : body + min(8, size)], "big"), _MOST_TIME)
+        elif name == REFERENCE_BLOCK:
+            key = False
+        at = body + size
+    return key, duration
