@@ -282,7 +282,7 @@ BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_3
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from([1, 1, 2, 2, 300, 4]),  # pictures, sound, sound whose number takes two bytes, and text
+            st.sampled_from([1, 1, 2, 2, 300, 4, 5]),  # pictures, sound, the same of a number of two bytes, text, Opus
             st.integers(-20, 400),  # not before nought: how far a track has come then is not known there
             BLOCK_LENGTHS,
             st.sampled_from(
@@ -328,11 +328,13 @@ def test_the_hot_loop_leaves_what_is_odd_to_the_other(odd: bytes, behind: int, s
     told, faults, _ = _told(data, step, one_by_one=False)
     assert (told, faults, False) == _told(data, step, one_by_one=True)
     assert faults
-    assert len(told) == 6 + len(before) + 3  # on with the next cluster
+    assert len(told) == 7 + len(before) + 3  # on with the next cluster
 
 
 def _block(number: int, time: int, payload: bytes, form: int | str, width: int) -> bytes:
     """A simple block with the flags `form`; or laced, or in a group, with what stands behind a block there."""
+    if number == 5:
+        payload = b"\xfc" + payload
     if isinstance(form, int):
         return samples.simple(number, time, payload, form, width)
     flags = 0
@@ -353,9 +355,10 @@ def _block(number: int, time: int, payload: bytes, form: int | str, width: int) 
 
 
 def _film_of(blocks: list[bytes]) -> bytes:
-    """Pictures, sound of two tracks, the number of one of which takes two bytes, text; `blocks`; and pictures again."""
+    """Pictures, sound of two tracks, the number of one of which takes two bytes, text, Opus; `blocks`; and pictures."""
     tracks = samples.video_track(1) + samples.sound_track(2) + samples.sound_track(300) + samples.text_track(4)
-    sounds = [samples.simple(number, 0, bytes(320)) for number in (2, 300)]
+    tracks += samples.opus_track(5)
+    sounds = [samples.simple(number, 0, b"\xfc" + bytes(319)) for number in (2, 300, 5)]
     first = [*samples.pictures(0, 3), *sounds, samples.simple(4, 0, b"text")]
     last = samples.cluster(900, *samples.pictures(900, 3))
     return samples.film(samples.cluster(0, *first), samples.cluster(20, *blocks), last, tracks=tracks)

@@ -59,6 +59,14 @@ def sound_track(number: int = 2, *more: bytes, duration: int = 20_000_000) -> by
     return element(0xAE, *about, said, sound, *more)
 
 
+def opus_track(number: int = 2) -> bytes:
+    """A track of Opus made of 8000 samples a second, the first 6.5 ms of it not to be heard."""
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 312, 8000, 0, 0)
+    sound = element(0xE1, element(0xB5, 8000.0), element(0x9F, 1))
+    named = element(0xD7, number), element(0x73C5, 1000 + number), element(0x83, 2), element(0x86, "A_OPUS")
+    return element(0xAE, *named, element(0x63A2, head), element(0x56AA, 6_500_000), element(0x56BB, 80_000_000), sound)
+
+
 def text_track(number: int, *more: bytes, codec: str = "S_TEXT/UTF8") -> bytes:
     """A track of subtitles."""
     return element(
@@ -204,13 +212,9 @@ def _sound_in_laces() -> bytes:
 
 
 def _delayed_sound(begin: int) -> bytes:
-    """Opus made of 8000 samples a second, the first 6.5 ms of it not to be heard; `begin` in milliseconds."""
-    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 312, 8000, 0, 0)
-    sound = element(0xE1, element(0xB5, 8000.0), element(0x9F, 1))
-    about = element(0xD7, 2), element(0x73C5, 1002), element(0x83, 2), element(0x86, "A_OPUS"), element(0x63A2, head)
-    delayed = element(0xAE, *about, element(0x56AA, 6_500_000), element(0x56BB, 80_000_000), sound)
+    """Opus of which the first 6.5 ms are not to be heard; `begin` in milliseconds."""
     blocks = [simple(2, begin + 20 * number, b"\xfc" + bytes(30)) for number in range(8)]
-    return film(cluster(0, *pictures(0, 4), *blocks), tracks=video_track() + delayed)
+    return film(cluster(0, *pictures(0, 4), *blocks), tracks=video_track() + opus_track())
 
 
 def _groups() -> bytes:

@@ -48,9 +48,17 @@ class Pace:
         `data` is what was read at `start`, up to the payload at least; `duration` is what the block says of it, if it
         does. Empty where FFmpeg drops the packet. None, and nothing has happened, where it does not go the common way.
         """
+        return self.filled(time, key, size, pos, duration or self._duration)
+
+    def filled(self, time: int, key: bool, size: int, pos: int, duration: int | str) -> str:
+        """The line of a packet of which all is known, in the order in which it is shown."""
         size += self._lead
         time -= self.shift
-        return self._lines[key] % (time, time, duration or self._duration, size, pos) if size else ""
+        return self._lines[key] % (time, time, duration, size, pos) if size else ""
+
+    def lasts(self, size: int, payload: int) -> int | None:
+        """How long a packet lasts by its payload; 0 where FFmpeg drops it, None where that is not told so."""
+        return None
 
 
 class ReorderedPace(Pace):
@@ -133,16 +141,25 @@ class SoundPace(Pace):
         self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
     ) -> str | None:
         """As in `Pace`."""
-        said = self._look(data, payload - start, size) if size else DROPPED
-        if said < 0 and (said := look_further(self._look, self._read, payload, size, said)) < 0:
+        said = self._samples(data, start, size, payload)
+        if said < 0:
             return ""
         if not said:
             return None
         lasting: int | str = said * self._units // self._rate or "null"
         if not self._cut_anew:
             lasting = duration or (self._duration if self._duration != "null" else lasting)
-        time -= self.shift
-        return self._lines[key] % (time, time, lasting, size, pos)
+        return self.filled(time, key, size, pos, lasting)
+
+    def lasts(self, size: int, payload: int) -> int | None:
+        """As in `Pace`."""
+        said = self._samples(b"", payload, size, payload)
+        return 0 if said < 0 else said * self._units // self._rate or None
+
+    def _samples(self, data: bytes, start: int, size: int, payload: int) -> int:
+        """What the packet says of itself; less than nought where FFmpeg drops it."""
+        said = self._look(data, payload - start, size) if size else DROPPED
+        return said if said >= 0 else look_further(self._look, self._read, payload, size, said)
 
 
 def pace_of(track: Track, scale: int, read: Read) -> Pace | None:

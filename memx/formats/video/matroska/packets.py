@@ -56,7 +56,7 @@ class Demuxer:
         self.queue: list[Packet] = []
         self.faults: list[Record] = clusters.faults
         self.odd = 0
-        """How many blocks were completed one by one."""
+        """How many blocks were completed one by one, with a part for those before them."""
 
     @property
     def cut(self) -> bool:
@@ -214,13 +214,20 @@ class Demuxer:
         begin, sizes = self._laces(laced, pos + 4, whole, pos)
         count = len(sizes)
         duration = said or pace.default_duration * count // self._scale
-        if not pace.may_be_laced or duration < count:
+        if not pace.may_be_laced or 0 < duration < count:
             return [None]
-        lines, at = [], pos + 4 + begin
+        lines: list[str | None] = []
+        at = pos + 4 + begin
         for number, size in enumerate(sizes):
-            share = duration * (number + 1) // count - duration * number // count
-            lines.append(pace.line(b"", at, time, key, size, pos, at, share))
-            time += share
+            lasting: int | None = duration * (number + 1) // count - duration * number // count
+            if lasting:
+                lines.append(pace.line(b"", at, time, key, size, pos, at, lasting))
+            else:
+                lasting = pace.lasts(size, at)
+                if lasting is None:
+                    return [None]
+                lines.append(pace.filled(time, key, size, pos, lasting) if lasting else "")
+            time += lasting
             at += size
             key = False
         return lines
@@ -236,7 +243,8 @@ class Demuxer:
             return lacing.sizes(laced, read(payload, min(most, whole)), whole, pos)
 
     def _of_block(self, block: Block) -> Iterator[Packet]:
-        self.odd += 1
+        clock = block[0].seen.clock
+        self.odd += clock.kind != "subtitle" or clock.first_dts == NO_TIME  # each of these tells all by itself
         try:
             for packet in self._frames(block):
                 track = self._tracks[packet.stream]
