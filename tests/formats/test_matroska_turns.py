@@ -140,6 +140,12 @@ def test_what_is_odd_is_told_by_the_first_process(odd: bytes, number: int) -> No
     assert lines(data, Beside(data)) == lines(data, None)
 
 
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_what_has_to_do_with_what_was_odd_before_is_told_by_the_first_process(odd: bytes) -> None:
+    data = film(40, odd=dict.fromkeys(range(8, 40), odd))
+    assert lines(data, Beside(data)) == lines(data, None)
+
+
 @pytest.mark.parametrize("dies", [0, 1, 5])
 @pytest.mark.parametrize("later", [0, 1])
 def test_goes_on_alone_without_its_companion(dies: int, later: int) -> None:
