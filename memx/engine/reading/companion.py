@@ -14,6 +14,7 @@ import struct
 import time
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
 from memx.engine.memory.process import private_of
@@ -40,22 +41,20 @@ class Companion:
 
     def start(self) -> None:
         """Starts the process. Raises OSError where there can be none."""
-        questions, self._asking = os.pipe()
-        self._answers, answering = os.pipe()
-        # a signal to all processes of a terminal shall not find the second one with the handlers of the first
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
+        with ExitStack() as after:
+            questions, self._asking = os.pipe()
+            after.callback(os.close, questions)
+            self._answers, answering = os.pipe()
+            after.callback(os.close, answering)
+            # a signal to all processes of a terminal shall not find the second one with the handlers of the first
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            after.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of the other threads: see above
                 self._pid = os.fork()
             if not self._pid:
-                os.close(self._asking)
-                os.close(self._answers)
-                _accompany(self._reader, questions, answering, before)
-        finally:
-            os.close(questions)
-            os.close(answering)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                _accompany(self._reader, questions, answering, (self._asking, self._answers), before)
 
     def ask(self, question: dict[str, Any]) -> bool:
         """Has it tell a stretch; False where it is not there any more."""
@@ -81,18 +80,34 @@ class Companion:
     def close(self) -> None:
         """Ends the process. Closing twice is no error."""
         pid, self._pid = self._pid, 0
-        if pid:
-            self.private = private_of(pid)
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
         pipes, self._asking, self._answers = {self._asking, self._answers} - {-1}, -1, -1
-        for pipe in pipes:
-            os.close(pipe)
+        with ExitStack() as last:
+            for pipe in pipes:
+                last.callback(os.close, pipe)
+            if pid:
+                last.callback(_end, pid)
+                self.private = private_of(pid)
 
 
-def _accompany(reader: StreamReader, questions: int, answers: int, signals: Iterable[int]) -> NoReturn:
-    """The life of the second process, in which `signals` are blocked, besides those that it takes care of."""
+def _end(pid: int) -> None:
+    """Ends a process, unless it is none of this one's any more."""
+    # where SIGCHLD is ignored, or something waits for whatever ends, what has ended is gone; `pid` may be another's
+    with suppress(ChildProcessError, ProcessLookupError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _accompany(
+    reader: StreamReader, questions: int, answers: int, others: Iterable[int], signals: Iterable[int]
+) -> NoReturn:
+    """The life of the second process, in which `signals` are blocked, besides those that it takes care of.
+
+    The ends `others` of the pipes are those of the first process.
+    """
     try:
+        for pipe in others:
+            os.close(pipe)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks decides what an interrupt means
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
@@ -128,8 +143,10 @@ def _receive(pipe: int, until: float | None) -> tuple[dict[str, Any], list[bytes
 
 def _read(pipe: int, length: int, until: float | None) -> bytes:
     parts = []
+    poll = select.poll()  # takes any descriptor: select(2) none from 1024 on
+    poll.register(pipe, select.POLLIN)
     while length:
-        if until is not None and not select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+        if until is not None and not poll.poll(1000 * max(0.0, until - time.monotonic())):
             raise TimeoutError
         part = os.read(pipe, min(length, _BLOCK))
         if not part:

@@ -1,6 +1,9 @@
 """The second process of a long film: it comes and goes without a trace, and nothing hangs on it."""
 
+import errno
+import fcntl
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -159,6 +162,98 @@ def test_killed_between_two_questions(second: Companion) -> None:
     until(lambda: not is_there(second._pid))
     assert not second.ask({"do": "listen"})
     assert second.answer() is None
+
+
+@pytest.fixture
+def unwatched() -> Iterator[None]:
+    """SIGCHLD is ignored, as it may be by whoever starts the command: what ends is gone at once (wait(2))."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("unwatched")
+@pytest.mark.parametrize("what", ["listen", "die"])
+def test_where_nobody_is_told_that_it_ended(second: Companion, what: str) -> None:
+    assert second.ask({"do": what})
+    assert (second.answer() is None) == (what == "die")
+    second.close()
+    assert not second.ask({"do": "listen"})
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_kills_none_but_its_own(second: Companion) -> None:
+    pid = second._pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    with patch.object(companion.os, "kill") as kill:  # another process may have its number now
+        second.close()
+    kill.assert_not_called()
+
+
+def test_half_the_pipes_are_given_back(tmp_path: Path) -> None:
+    (tmp_path / "it").write_bytes(b"it")
+    with open_source(tmp_path / "it") as source:
+        before = len(os.listdir("/proc/self/fd"))
+        it = Companion(Answering(source))
+        no_more = OSError(errno.EMFILE, "too many open files")
+        with patch.object(companion.os, "pipe", side_effect=[os.pipe(), no_more]), pytest.raises(OSError, match="many"):
+            it.start()
+        it.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_descriptors_may_be_many(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    pipe = os.pipe
+
+    def high() -> tuple[int, int]:
+        ends = pipe()
+        try:
+            return fcntl.fcntl(ends[0], fcntl.F_DUPFD_CLOEXEC, 1024), fcntl.fcntl(ends[1], fcntl.F_DUPFD_CLOEXEC, 1024)
+        finally:
+            for end in ends:
+                os.close(end)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    (tmp_path / "it").write_bytes(b"it")
+    try:
+        with open_source(tmp_path / "it") as source, patch.object(companion.os, "pipe", high):
+            it = Companion(Answering(source))
+            it.start()
+            assert it.ask({"do": "listen"})
+            assert it.answer() is not None
+            it.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_interrupt_amid_its_end_leaves_nothing(second: Companion) -> None:
+    pid = second._pid
+    with patch.object(companion, "private_of", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        second.close()
+    assert not is_there(pid)
+
+
+def test_an_interrupt_amid_its_start_leaves_nothing(tmp_path: Path) -> None:
+    mask = signal.pthread_sigmask
+
+    def struck(how: int, signals: Any) -> Any:
+        before = mask(how, signals)
+        if how == signal.SIG_BLOCK and signals:  # Python looks for signals when it has set the mask
+            raise KeyboardInterrupt
+        return before
+
+    blocked = mask(signal.SIG_BLOCK, ())
+    (tmp_path / "it").write_bytes(b"it")
+    with open_source(tmp_path / "it") as source:
+        before = len(os.listdir("/proc/self/fd"))
+        it = Companion(Answering(source))
+        with patch.object(companion.signal, "pthread_sigmask", struck), pytest.raises(KeyboardInterrupt):
+            it.start()
+        it.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+    assert mask(signal.SIG_BLOCK, ()) == blocked
 
 
 def reading(path: Path) -> Any:
