@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import av
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from memx.engine.options import StreamOptions
@@ -240,6 +240,7 @@ def test_no_bytes_make_a_number_longer_than_they_are(data: bytes, at: int) -> No
 
 @given(st.sampled_from([samples.XIPH, samples.LACED]), st.lists(st.binary(max_size=700), min_size=1, max_size=256))
 def test_laces_round_trip(kind: int, frames: list[bytes]) -> None:
+    assume(kind != samples.LACED or len(frames) > 1)  # FFmpeg wants a size where RFC 9559 has none
     data = samples.laced(kind, frames)
     begin, sizes = lacing.sizes(kind, data, len(data), 0)
     assert sizes == list(map(len, frames))
@@ -253,7 +254,8 @@ def test_laces_of_any_bytes_fit_or_are_corrupt(kind: int, data: bytes, more: int
         begin, sizes = lacing.sizes(kind, data, size, 7)
     except CorruptFile:
         return
-    assert begin + sum(sizes) == size
+    assert begin + sum(sizes) <= size
+    assert begin + sum(sizes) == size or (kind, len(sizes)) == (samples.LACED, 1)
     assert min(sizes) >= 0
 
 

@@ -260,7 +260,20 @@ CONSTRUCTS = {
         info(), element(TRACKS, video_track()), cluster(0, *pictures(0, 5), unknown=True),
         element(CUES, element(0xBB, element(0xB3, 0), element(0xB7, element(0xF7, 1), element(0xF1, 0)))), unknown=True,
     ),
+    "one_lace": film(
+        cluster(0, *pictures(0, 5), *(simple(2, 20 * n, b"\0" + vint(n) + bytes(320), 0x86) for n in range(4))),
+        tracks=video_track() + sound_track(),
+    ),
+    "all_bits_set": film(
+        cluster(
+            0, *pictures(0, 5), *(element(SIMPLE, b"\xff" + block(1, 20 * n, bytes(320), 128)[1:]) for n in range(9))
+        ),
+        tracks=video_track() + sound_track(127),
+    ),
     "tags": _tagged(),
+    "stripped_to_nothing": _encoded(
+        element(0x5034, element(0x4254, 3), element(0x4255, OTHER_FRAME[:3])), [KEY_FRAME[3:], b"", b""]
+    ),
     "stripped": _encoded(element(0x5034, element(0x4254, 3), element(0x4255, KEY_FRAME[:1])), [KEY_FRAME[1:]] * 3),
     "deflated": _encoded(element(0x5034, element(0x4254, 0)), [zlib.compress(f) for f in (KEY_FRAME, OTHER_FRAME)]),
     "pictures_of_text": _pictures_of_text(80),
@@ -303,6 +316,20 @@ DAMAGED = {
     "no_such_track": film(cluster(0, *pictures(0, 2), simple(9, 0, b"x")), cluster(200, *pictures(200, 5))),
     "laces_too_long": film(
         cluster(0, *pictures(0, 2), simple(1, 0, b"\x05\xff\xff\xff\xff\x20", 0x82)), cluster(200, *pictures(200, 5))
+    ),
+    "laces_too_long_amid": film(
+        cluster(0, *pictures(0, 2), simple(1, 0, b"\x05\xff\xff\xff\xff\x20", 0x82), *pictures(0, 9)),
+        cluster(200, *pictures(200, 5)),
+    ),
+    "not_deflated_amid": film(
+        cluster(
+            0,
+            simple(1, 0, zlib.compress(KEY_FRAME)),
+            simple(1, 40, OTHER_FRAME),
+            simple(1, 80, zlib.compress(OTHER_FRAME)),
+        ),
+        cluster(200, *(simple(1, 40 * n, zlib.compress(OTHER_FRAME), 0) for n in range(5))),
+        tracks=video_track(1, element(0x6D80, element(0x6240, element(0x5034, element(0x4254, 0))))),
     ),
 }
 """Files in which a cluster is broken, and the next one is not."""

@@ -96,7 +96,7 @@ class Clusters:
             except CorruptFile as exc:
                 if len(self.faults) < MOST_FAULTS:
                     self.faults.append(fault(exc.code, exc.message, exc.offset))
-                self._resume(1 + (exc.offset or self.at))
+                self.resume(1 + (exc.offset or self.at))
         return None
 
     @property
@@ -200,9 +200,11 @@ class Clusters:
             body, after = found
         head = self._bytes(body, min(HEAD, after - body))
         track_number, width = number(head)
+        if track_number is None:  # all bits are set, which is unknown in a size alone
+            track_number = (1 << 7 * width) - 1
         if not width or after - body < width + 3 or len(head) < width + 3:
             raise CorruptFile(f"the block at {at} ends early", offset=at)
-        track = self._tracks.get(-1 if track_number is None else track_number, self)
+        track = self._tracks.get(track_number, self)
         if track is self:
             raise CorruptFile(f"the block at {at} is of no track", offset=at)
         if track is None:
@@ -237,7 +239,7 @@ class Clusters:
         elif read * _SPARSE < passed:
             self.step = min(_MOST_STEP, self.step * 2)
 
-    def _resume(self, at: int) -> None:
+    def resume(self, at: int) -> None:
         """Goes to where the next element of the segment begins, from `at` on; to the end if there is none."""
         self._last = self._end = self.at = self._file_size
         self.limit = 0

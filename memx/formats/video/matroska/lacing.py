@@ -22,7 +22,8 @@ def sizes(lacing: int, data: bytes, size: int, offset: int) -> tuple[int, list[i
         if (size - 1) % count:
             raise CorruptFile(f"the block at {offset} is not parted evenly", offset=offset)
         return 1, [(size - 1) // count] * count
-    for _ in range(count - 1):
+    # FFmpeg reads a first EBML size even where there is one frame, and takes it off that
+    for _ in range(max(1, count - 1) if lacing == EBML else count - 1):
         if lacing == XIPH:
             length, at = _xiph(data, at)
         else:
@@ -33,7 +34,7 @@ def sizes(lacing: int, data: bytes, size: int, offset: int) -> tuple[int, list[i
     last = size - at - sum(found)
     if last < 0:
         raise CorruptFile(f"the frames of the block at {offset} are longer than it is", offset=offset)
-    return at, [*found, last]
+    return at, [*found, last][-count:]
 
 
 def _xiph(data: bytes, at: int) -> tuple[int, int]:

@@ -248,13 +248,14 @@ class Demuxer:
         try:
             for packet in self._frames(block):
                 track = self._tracks[packet.stream]
-                if packet.size and self._look(track, packet, block):
+                if (packet.size or track.encoding.lead) and self._look(track, packet, block):
                     packet.pos = block[6]
                     track.seen.clock.complete(packet, self.queue)
                     yield packet
         except CorruptFile as exc:
             if len(self.faults) < MOST_FAULTS:
                 self.faults.append(fault(exc.code, exc.message, exc.offset))
+            self._clusters.resume(block[6])
 
     def _frames(self, block: Block) -> Iterator[Packet]:
         """A packet for each frame of a block, its times as far as the container says them; `pos` is its payload."""
