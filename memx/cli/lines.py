@@ -50,18 +50,26 @@ class LineWriter:
         self._something, self._closing = threading.Event(), threading.Event()
         self._broke: Exception | None = None
         self._flusher: threading.Thread | None = None
+        self._alone = False
+        """Whether there can be no thread."""
 
     def write(self, block: bytes) -> None:
         """Takes `block`, whole lines, to be written soon."""
         with self._lock:
             self._batch += self._convert(block) if self._convert else block
-            if len(self._batch) >= self.batch:
+            if len(self._batch) >= self.batch or self._alone:
                 self._flush()
             elif not self._something.is_set():
                 self._something.set()
-        if self._flusher is None:
-            self._flusher = threading.Thread(target=self._flush_in_time, name="memx-flush", daemon=True)
-            self._flusher.start()
+        if self._flusher is None and not self._alone:
+            flusher = threading.Thread(target=self._flush_in_time, name="memx-flush", daemon=True)
+            try:
+                flusher.start()
+                self._flusher = flusher
+            except RuntimeError:  # there may be too many threads: nothing is left waiting then
+                self._alone = True
+                with self._lock:
+                    self._flush()
         if self._broke is not None:
             raise self._broke
 
