@@ -1,6 +1,7 @@
 """Matroska told by two processes in turns: the same bytes as by one, whatever the film is like."""
 
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -62,15 +63,19 @@ def lines(data: bytes, companion: Beside | None) -> bytes:
         return b"".join(part if isinstance(part, bytes) else encode(part) for part in parts())
 
 
-def film(count: int, width: int = 4, odd: Mapping[int, bytes] | None = None) -> bytes:
-    """`count` clusters of `width` pictures and as many packets of sound; odd blocks in those of some numbers."""
+def film(count: int, width: int = 4, odd: Mapping[int, bytes] | None = None, *of_text: bytes) -> bytes:
+    """`count` clusters of `width` pictures and as many packets of sound; odd blocks in those of some numbers.
+
+    `of_text` is what else is said of the track of subtitles.
+    """
     told = []
     for number in range(count):
         begin = 40 * width * number
         sound = [samples.simple(2, 40 * n, bytes(40 + n)) for n in range(width)]
         more = (odd or {}).get(number, b"")
         told.append(samples.cluster(begin, *samples.pictures(begin, width), *sound, more))
-    return samples.film(*told, tracks=samples.video_track(1) + samples.sound_track(2) + samples.text_track(3))
+    tracks = samples.video_track(1) + samples.sound_track(2) + samples.text_track(3, *of_text)
+    return samples.film(*told, tracks=tracks)
 
 
 @pytest.mark.parametrize("step", [clusters.HEAD, clusters._MOST_STEP])
@@ -122,6 +127,24 @@ def test_subtitles_that_say_how_long_they_last_are_as_most_are() -> None:
     assert told == lines(data, None)
     assert told.count(b'"duration":700') == 30
     assert companion.told == companion.asked - 1  # where the subtitles begin
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.integers(1, 39), st.sampled_from([5, 90, -1, -500, -20_000]), min_size=2, max_size=20))
+def test_subtitles_without_a_time_follow_those_before_them(deflated: bool, times: dict[int, int]) -> None:
+    deflation = samples.element(0x6D80, samples.element(0x6240, samples.element(0x5034, samples.element(0x4254, 0))))
+    payload = zlib.compress(b"Hello") if deflated else b"Hello"
+    texts = {
+        number: samples.element(
+            samples.GROUP,
+            samples.element(samples.BLOCK, samples.block(3, time, payload)),  # what is shown before nought has no time
+            samples.element(samples.DURATION, 700),
+        )
+        for number, time in ({0: 0} | times).items()
+    }
+    data = film(40, 4, texts, *([deflation] if deflated else []))
+    assert lines(data, Beside(data)) == lines(data, None)
 
 
 ODD = {

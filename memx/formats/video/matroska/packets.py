@@ -7,7 +7,7 @@ from typing import TypeGuard
 from memx.errors import CorruptFile, MemxError
 from memx.formats.base import fault
 from memx.formats.video.assembly import packet_line
-from memx.formats.video.clock import NO_TIME, Packet
+from memx.formats.video.clock import NO_TIME, Clock, Packet
 from memx.formats.video.gathering import LINES
 from memx.formats.video.matroska import ebml, lacing
 from memx.formats.video.matroska.clusters import HEAD, MOST_FAULTS, Block, Clusters
@@ -100,6 +100,29 @@ class Demuxer:
         Nothing else of the packets before it has a part in a packet that is as most are.
         """
         return [pace.window for pace in self._paced().values() if pace is not None and pace.window]
+
+    @property
+    def passed(self) -> list[int]:
+        """How far each track of subtitles has come, but for those that go their pace; NO_TIME where none of it passed.
+
+        A block that does not say when it is shown follows there.
+        """
+        return [clock.cur_dts if clock.first_dts != NO_TIME else NO_TIME for clock in self._subtitles()]
+
+    def pass_by(self, passed: list[int]) -> None:
+        """Goes on with subtitles behind those that another demuxer `passed`."""
+        for clock, time in zip(self._subtitles(), passed, strict=True):
+            if time != NO_TIME:
+                clock.cur_dts = time
+
+    def forget_passed(self) -> None:
+        """As if no subtitles had passed: those that do so from now on can be told then."""
+        for clock in self._subtitles():
+            if clock.first_dts != NO_TIME:
+                clock.cur_dts = NO_TIME
+
+    def _subtitles(self) -> list[Clock]:
+        return [track.seen.clock for track in self._tracks if track.seen.clock.kind == "subtitle"]
 
     def go_on(self, begin: int, held_back: list[list[int]]) -> None:
         """Goes on at the cluster at `begin`, before which `held_back` was so."""
@@ -244,7 +267,9 @@ class Demuxer:
 
     def _of_block(self, block: Block) -> Iterator[Packet]:
         clock = block[0].seen.clock
-        self.odd += clock.kind != "subtitle" or clock.first_dts == NO_TIME  # each of these tells all by itself
+        # but for subtitles: each of these tells all by itself where it says when it is shown
+        alone = clock.kind == "subtitle" and clock.first_dts != NO_TIME and block[1] + self._clusters.time >= 0
+        self.odd += not alone
         try:
             for packet in self._frames(block):
                 track = self._tracks[packet.stream]

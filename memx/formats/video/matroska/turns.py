@@ -52,7 +52,8 @@ class Turns:
     def tell(self, question: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         """A companion's part: the lines from `begin` to `end`, and the times held back `before` and `after` them.
 
-        The cluster at `warm` is read before. Nothing is said of what is not as most are.
+        With these it says how far subtitles `passed` in them. The cluster at `warm` is read before. Nothing is said of
+        what is not as most are.
         """
         demuxer = self._demuxer
         if any(demuxer.held_back()):
@@ -61,6 +62,7 @@ class Turns:
                 pass
         self._go_to(question["begin"], question["end"])
         before, odd = [list(times) for times in demuxer.held_back()], demuxer.odd
+        demuxer.forget_passed()
         blocks, room = [], _MOST
         for block in gathered(demuxer.add_lines):
             blocks.append(block)
@@ -70,7 +72,7 @@ class Turns:
         whole = self._clusters.at == question["end"] and room >= 0
         if not whole or demuxer.odd != odd or demuxer.faults:
             return {}, []
-        return {"before": before, "after": demuxer.held_back()}, blocks
+        return {"before": before, "after": demuxer.held_back(), "passed": demuxer.passed}, blocks
 
     def _go_to(self, begin: int, end: int) -> None:
         self._demuxer.go_on(begin, self._demuxer.held_back())
@@ -98,6 +100,7 @@ class Turns:
             said, blocks = answer
             if said and said["before"] == demuxer.held_back():
                 demuxer.go_on(theirs.end, said["after"])
+                demuxer.pass_by(said["passed"])
                 yield from blocks
                 in_vain = 0
             else:
