@@ -21,6 +21,7 @@ def alarm() -> Iterator[None]:
     signal.signal(signal.SIGVTALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", READERS, ids=lambda row: row.key)
 def test_every_reader_has_seeds_that_it_reads(row: Format, tmp_path: Path) -> None:
     making, sown = tmp_path / "making", tmp_path / "sown"

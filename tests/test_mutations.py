@@ -143,6 +143,7 @@ def test_the_wheels_bring_files_of_every_kind() -> None:
     assert len(FILES) > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [row.key for row in FORMATS])
 def test_a_few_mutants_of_a_sample(key: str, tmp_path: Path) -> None:
     row = next(row for row in FORMATS if row.key == key)

@@ -175,6 +175,7 @@ def test_a_line_that_just_fits_is_left_alone() -> None:
     assert "cut" in decode(encode({"type": "t", "value": "x" * (room + 1)}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "record",
     [

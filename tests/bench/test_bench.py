@@ -23,6 +23,7 @@ if child: child.wait()
 """
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_all_processes() -> None:
     inner, outer = HOLD.format(own=40 * MIB), HOLD.format(own=30 * MIB)
     alone = cost([sys.executable, "-c", inner], "memory")
@@ -47,6 +48,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         Peer("python {}", found_in="a-library", module="no_such_module").words(tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_are_measured_and_told(tmp_path: Path) -> None:
     def build(folder: Path) -> Path:
         path = folder / "small file"

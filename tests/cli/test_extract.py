@@ -127,6 +127,7 @@ def test_standard_input_is_a_source(archive: Path) -> None:
     assert (record["path"], record["size"], record["format"], record["status"]) == ("-", None, "fits", "complete")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -211,6 +212,7 @@ def test_a_budget_that_is_enough_is_kept(archive: Path) -> None:
         assert record["strategy"]["available"] < 128 << 20
 
 
+@pytest.mark.slow
 def test_time_is_kept(tmp_path: Path) -> None:
     big = tmp_path / "big.bin"
     with big.open("wb") as file:
@@ -239,6 +241,7 @@ def test_interrupted_a_file_that_takes_too_long_is_given_up(jobs: list[str], tmp
     assert [decode(line)["status"] for line in lines] == ["complete"] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [[], ["-j", "2"]], ids=["here", "workers"])
 def test_interrupted_what_is_in_hand_is_finished(jobs: list[str], tmp_path: Path, archive: Path) -> None:
     pipe = archive / "deeper" / "a.pipe"
@@ -319,6 +322,7 @@ def test_no_escape_of_a_file_reaches_the_terminal(tmp_path: Path) -> None:
     assert "\u202e" not in shown
 
 
+@pytest.mark.slow
 def test_progress_is_shown_only_for_long_runs_and_taken_away(tmp_path: Path) -> None:
     quick, slow = tmp_path / "quick", tmp_path / "slow"
     quick.mkdir()

@@ -187,6 +187,7 @@ def harmful(text: str) -> list[str]:
     return [one for one in text if one != "\n" and unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_the_texts_arrive_whole(name: str, tmp_path: Path) -> None:
     """Else the other tests would prove nothing."""
@@ -202,6 +203,7 @@ def _texts(value: Any) -> str:
     return "".join(map(_texts, value)) if isinstance(value, list) else str(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 @pytest.mark.parametrize("command", ["stream", "extract", "profile"])
 def test_tables(name: str, command: str, tmp_path: Path) -> None:
@@ -215,6 +217,7 @@ def test_tables(name: str, command: str, tmp_path: Path) -> None:
         assert f"\\n\\xfflong{'long' * 19}{path.suffix}" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 @pytest.mark.parametrize(
     "command",
@@ -228,6 +231,7 @@ def test_terminals(name: str, command: tuple[str, ...], tmp_path: Path) -> None:
     assert unmoved(shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILDERS)
 def test_errors(name: str, tmp_path: Path) -> None:
     path = BUILDERS[name](tmp_path)
@@ -247,6 +251,7 @@ def test_files_that_break_off(name: str, tmp_path: Path) -> None:
     assert harmful(done.stdout.decode() + done.stderr.decode()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

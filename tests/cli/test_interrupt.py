@@ -58,6 +58,7 @@ def test_a_read_that_blocks_is_ended() -> None:
     assert records_of(out)[-1]["reason"] == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_kills(tmp_path: Path) -> None:
     source = random_bytes(tmp_path, 400_000)
     with started("stream", "--chunk-size", 1, source) as process:

@@ -110,6 +110,7 @@ def test_a_resource_limit_is_named() -> None:
 # watching
 
 
+@pytest.mark.slow
 def test_watched_in_a_pipe() -> None:
     began = time.monotonic()
     done = memx("status", "--watch", "--interval", 0.2, "--count", 4)

@@ -30,6 +30,7 @@ def files(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_line_a_file_in_a_pipe(files: Path) -> None:
     done = memx("profile", "--extractor", BIG, files)
     records = records_of(done.stdout)
@@ -41,6 +42,7 @@ def test_a_line_a_file_in_a_pipe(files: Path) -> None:
         assert record["metrics"]["peak_rss_delta"] == pytest.approx(size * MIB, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_report_as_one_object(files: Path, tmp_path: Path) -> None:
     done = memx("profile", "--json", "--extractor", BIG, "-o", tmp_path / "report.json", files)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -51,12 +53,14 @@ def test_the_report_as_one_object(files: Path, tmp_path: Path) -> None:
     assert [problem["kind"] for problem in report["problems"]] == ["memory-hungry"]
 
 
+@pytest.mark.slow
 def test_several_extractors_are_compared(files: Path) -> None:
     done = memx("profile", "--json", "--extractor", BIG, "--extractor", "tests.samples.workloads:quick", files)
     groups = json.loads(done.stdout)["groups"]
     assert [group["extractor"] for group in groups] == [BIG, "tests.samples.workloads:quick"]
 
 
+@pytest.mark.slow
 def test_a_peak_above_the_asserted_one_fails_the_run(files: Path) -> None:
     done = memx("profile", "--extractor", BIG, "--assert-peak", "64M", files, files / "gone")
     assert done.returncode == 3  # before 1: a file that is not there
@@ -64,6 +68,7 @@ def test_a_peak_above_the_asserted_one_fails_the_run(files: Path) -> None:
     assert memx("profile", "--extractor", BIG, "--assert-peak", "1G", files).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_regression_fails_the_run(files: Path, tmp_path: Path) -> None:
     before = tmp_path / "before.json"
     before.write_bytes(memx("profile", "--json", "--extractor", BIG, files).stdout)
@@ -110,6 +115,7 @@ def test_a_page_takes_bokeh(
     assert capsys.readouterr().err == "memx: --html needs Bokeh: pip install 'memx-cli[report]'\n"
 
 
+@pytest.mark.slow
 def test_a_source_is_not_written_to(files: Path) -> None:
     path = files / "20.txt"
     for option in ("--html", "--trace", "-o"):
@@ -129,6 +135,7 @@ def test_traces_name_what_raised_the_peak(tmp_path: Path) -> None:
         assert trace["rose_at"]["to"] <= trace["peak_rss"]
 
 
+@pytest.mark.slow
 def test_tables_on_a_terminal(files: Path) -> None:
     status, shown = on_terminal("profile", "--extractor", BIG, files, columns=100)
     assert status == 0
@@ -146,6 +153,7 @@ def test_an_interrupt_leaves_what_is_known_by_then(files: Path) -> None:
     assert "memory hungry" in shown
 
 
+@pytest.mark.slow
 def test_the_users_setting_of_the_collector_is_used_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.toml").write_text('[collector.fits]\nthreshold0 = 123\n[collector."x:y"]\ndisabled = true\n')
     monkeypatch.setenv("MEMX_CONFIG", str(tmp_path / "config.toml"))
@@ -161,6 +169,7 @@ def test_the_users_setting_of_the_collector_is_used_and_said(tmp_path: Path, mon
     assert "collector" not in extracted["strategy"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(TIME is None, reason="there is no time(1)")
 @pytest.mark.parametrize("size", [60, 150, 300])
 def test_peaks_agree_with_time(size: int, tmp_path: Path) -> None:
@@ -190,6 +199,7 @@ def page_of(folder: Path) -> Path:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("files")
 def test_a_page_escapes_names_and_asks_for_nothing(tmp_path: Path) -> None:
     text = page_of(tmp_path).read_text("utf-8")

@@ -33,6 +33,7 @@ def check_cut(sample: Path, whole: list[Record], length: int, folder: Path) -> N
     cut.unlink()
 
 
+@pytest.mark.slow
 def test_cut_off(sample: Path, expected: list[Record], tmp_path: Path) -> None:
     for length in cuts(sample.stat().st_size, 3):
         check_cut(sample, expected, length, tmp_path)
@@ -61,6 +62,7 @@ def test_random_bytes_behind(sample: Path, expected: list[Record], length: int, 
     assert records[0]["format"] == expected[0]["format"]
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_one_and_no_traceback(sample: Path, tmp_path: Path) -> None:
     cut = tmp_path / f"cut{sample.suffix}"
     cut.write_bytes(sample.read_bytes()[: sample.stat().st_size * 9 // 10])

@@ -45,6 +45,7 @@ def test_lines_are_the_records(sample: Path, expected: list[Record]) -> None:
     assert comparable(map(decode, blocks.splitlines())) == comparable(expected)
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_bytes_twice(sample: Path, expected: list[Record]) -> None:
     first, second = command("stream", sample), command("stream", sample)
     assert first.returncode == second.returncode == 0

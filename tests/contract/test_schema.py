@@ -77,6 +77,7 @@ def test_it_refuses_what_is_no_record(expected: list[Record]) -> None:
             assert not validator.is_valid({key: item for key, item in record.items() if key != name}), name
 
 
+@pytest.mark.slow
 def test_it_takes_what_extract_says(sample: Path, tmp_path: Path) -> None:
     done = command("extract", sample, tmp_path / "missing")
     found, missing = lines_of(done.stdout)

@@ -146,6 +146,7 @@ def test_callables_without_a_name_have_one(file: Path) -> None:
     assert "Extract" in MemoryEfficientExtractor(Extract(), file).name
 
 
+@pytest.mark.slow
 def test_cycles_that_hold_bytes_do_not_pile_up_under_high_thresholds(file: Path) -> None:
     class Cycle:
         def __init__(self) -> None:

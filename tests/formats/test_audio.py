@@ -70,6 +70,7 @@ def of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record for record in records if record["type"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.oracle("ffprobe")
 @pytest.mark.parametrize("kind", samples.KINDS)
 def test_agrees_with_the_libraries(files: dict[str, Path], kind: str) -> None:
@@ -92,6 +93,7 @@ def test_every_kind_of_sample(kind: str, subtype: str, tmp_path: Path) -> None:
     assert disagreements(path, records) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "hop"), [(2048, 512), (1000, 4000), (441, 441), (100_000, 30_000), (7, 3)])
 @pytest.mark.parametrize("kind", ["flac", "mp3", "m4a"])
 def test_any_framing_agrees(files: dict[str, Path], kind: str, length: int, hop: int) -> None:

@@ -189,6 +189,7 @@ def _fmt(**changes: int) -> bytes:
     return struct.pack("<HHIIHH", *fields.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chunks",
     [

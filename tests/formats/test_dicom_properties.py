@@ -94,6 +94,7 @@ _content = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     content=_content,
     undefined=st.booleans(),

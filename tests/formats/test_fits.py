@@ -133,6 +133,7 @@ def test_compressed_data_that_break_off(tmp_path: Path) -> None:
 
 
 class TestFaults:
+    @pytest.mark.slow
     def test_cut_anywhere(self, tmp_path: Path) -> None:
         data = samples.build(tmp_path).read_bytes()
         whole = read(data)[:-1]

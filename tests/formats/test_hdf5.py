@@ -82,6 +82,7 @@ def test_both_readers_say_the_same(build: Any, tmp_path: Path) -> None:
     assert direct == library
 
 
+@pytest.mark.slow
 def test_the_oracle_sees_what_is_wrong(tmp_path: Path) -> None:
     path = samples.build(tmp_path)
     for at, changed in (
@@ -277,6 +278,7 @@ _VALUES = st.one_of(_ARRAYS, _TEXTS, st.lists(_TEXTS, min_size=1, max_size=4))
 _NAMES = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(_NAMES, _VALUES, max_size=12), st.sampled_from(["earliest", "latest"]))
 def test_any_attributes_agree_with_h5py(attributes: dict[str, Any], libver: str) -> None:
     import tempfile
@@ -435,6 +437,7 @@ def test_a_value_that_was_not_read_lies_where_its_record_says(tmp_path: Path, li
         assert lies == numbers[:count].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
 def test_chunks_of_every_index_are_those_of_h5py(libver: str, tmp_path: Path) -> None:
     path = samples.build_chunks(tmp_path, libver)
@@ -464,6 +467,7 @@ def test_chunks_follow_their_data_set(libver: str, read: Read, tmp_path: Path) -
     assert held == [b"\0\1", b"\2\0", b"\3\4", b"\5\0", b"\0\1\2\3"]
 
 
+@pytest.mark.slow
 def test_the_oracle_sees_wrong_chunks(tmp_path: Path) -> None:
     path = samples.build_chunks(tmp_path, "latest")
     for at in ("/index/fixed", "/index filtered/growing second"):

@@ -176,6 +176,7 @@ def damaged(raw: bytes) -> Iterator[bytes]:
         yield bytes(data)
 
 
+@pytest.mark.slow
 def test_of_broken_files_the_same_is_told(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for data in damaged(written.read_bytes()):
         written.write_bytes(data)

@@ -124,6 +124,7 @@ def test_members_of_a_heap_of_unknown_filters_are_asked_of_the_library(
     assert records[-1]["metrics"]["asked_library"] == {"the filter deflate of a heap": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["", "tracked"])
 def test_members_are_asked_for_from_the_unknown_one_on(
     order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -205,6 +206,7 @@ def test_members_of_a_netcdf_group_are_asked_of_the_library(tmp_path: Path, monk
     monkeypatch.setattr(FractalHeap, "place", place)
 
 
+@pytest.mark.slow
 def test_netcdf_attributes_and_types_are_asked_of_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = netcdf_samples.build_netcdf4(tmp_path)
     with netCDF4.Dataset(path, "a") as file:

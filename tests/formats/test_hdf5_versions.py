@@ -153,6 +153,7 @@ STRUCTURES: list[tuple[Callable[[Path], Path], bytes, int, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "mark", "at", "construct"), STRUCTURES, ids=lambda value: repr(value) if isinstance(value, bytes) else ""
 )
@@ -241,6 +242,7 @@ def netcdf(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_object_of_a_netcdf_file_of_an_unknown_header(netcdf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = netcdf.read_bytes()
     before = read(netcdf)

@@ -857,6 +857,7 @@ def test_boxes_that_nest_without_end(tmp_path: Path) -> None:
     assert isinstance(read(path)[1], CorruptFile)
 
 
+@pytest.mark.slow
 def test_damage_ends_properly(muxed: dict[str, Path], tmp_path: Path) -> None:
     """Bytes and numbers of the structure overwritten, at random but the same each time."""
     chance = random.Random(14496)
@@ -935,6 +936,7 @@ def test_media_in_other_files_is_for_ffmpeg(tmp_path: Path) -> None:
         IsoStreamReader(source).open()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
     def peak(count: int) -> int:
         path = tmp_path / f"{count}.mp4"

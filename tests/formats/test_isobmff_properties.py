@@ -240,6 +240,7 @@ def fragments(draw: st.DrawFn, kinds: Sequence[bytes]) -> list[list[FragmentPlan
     return found
 
 
+@pytest.mark.slow
 @AGAINST_FFMPEG
 @given(kinds=st.lists(st.sampled_from((b"vide", b"soun")), min_size=1, max_size=3), data=st.data())
 def test_fragments_agree_with_ffmpeg(tmp_path: Path, kinds: list[bytes], data: st.DataObject) -> None:

@@ -280,6 +280,7 @@ def test_any_clusters_come_to_an_end(parts: list[bytes], junk: bytes) -> None:
 BLOCK_LENGTHS = st.sampled_from([0, 1, 20, 121, 122, 123, 124, 300, 16_377, 16_378, 16_379, 20_000])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.lists(

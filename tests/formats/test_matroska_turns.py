@@ -129,6 +129,7 @@ def test_subtitles_that_say_how_long_they_last_are_as_most_are() -> None:
     assert companion.told == companion.asked - 1  # where the subtitles begin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deflated", [False, True])
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.integers(1, 39), st.sampled_from([5, 90, -1, -500, -20_000]), min_size=2, max_size=20))

@@ -44,6 +44,7 @@ def of(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record for record in records if record["type"] == kind]
 
 
+@pytest.mark.slow
 @pytest.mark.oracle("ffprobe")
 @pytest.mark.parametrize("name", samples.KINDS)
 def test_agrees_with_ffprobe(files: dict[str, Path], name: str) -> None:
@@ -301,6 +302,7 @@ def test_a_container_without_a_stream_is_corrupt(tmp_path: Path) -> None:
     assert isinstance(error, CorruptFile)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["every.mp4", "fragmented.mp4", "attachment.mkv", "riff.avi", "windows.wmv"])
 def test_damage_ends_properly(files: dict[str, Path], name: str, tmp_path: Path) -> None:
     """Bytes of the structure overwritten, most of all those that are lengths."""

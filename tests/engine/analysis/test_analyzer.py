@@ -65,6 +65,7 @@ def test_nothing_run_is_steady() -> None:
     assert diagnose([]).verdict is Verdict.STEADY
 
 
+@pytest.mark.slow
 def test_real_leak_is_found() -> None:
     kept: list[bytes] = []
     found = examine(lambda: kept.append(b"x" * MIB))
@@ -72,6 +73,7 @@ def test_real_leak_is_found() -> None:
     assert found.evidence["left_per_run"] == pytest.approx(MIB, rel=0.3)
 
 
+@pytest.mark.slow
 def test_real_cycles_are_found() -> None:
     class Node:
         def __init__(self) -> None:
@@ -84,6 +86,7 @@ def test_real_cycles_are_found() -> None:
     assert examine(work, runs=5).verdict is Verdict.CYCLES
 
 
+@pytest.mark.slow
 def test_real_retention_by_the_allocator_is_found() -> None:
     def work() -> object:
         blocks = [b"x" * 100_000 for _ in range(400)]
@@ -99,6 +102,7 @@ def test_real_retention_by_the_allocator_is_found() -> None:
     assert examine(pinned, runs=5).verdict is Verdict.ALLOCATOR
 
 
+@pytest.mark.slow
 def test_real_run_that_gives_all_back_is_steady() -> None:
     assert examine(lambda: sum(range(1000)), runs=6).verdict is Verdict.STEADY
 

@@ -154,6 +154,7 @@ def test_reset_ends_forgotten_critical_sections() -> None:
     assert gc.isenabled()
 
 
+@pytest.mark.slow
 def test_forced_collection_counts_the_unreachable() -> None:
     optimizer = GarbageCollectionOptimizer()
     with optimizer.protected():
@@ -167,6 +168,7 @@ def test_forced_collection_counts_the_unreachable() -> None:
         assert optimizer.force_collection() >= 100
 
 
+@pytest.mark.slow
 def test_what_cannot_be_freed_counts_as_unreachable() -> None:
     optimizer = GarbageCollectionOptimizer()
     with optimizer.protected():
@@ -229,6 +231,7 @@ def test_what_somebody_else_froze_stays_frozen() -> None:
     gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_pauses_are_counted_by_generation_and_timed() -> None:
     ticks = iter(range(100))
     recorder = PauseRecorder(clock=lambda: next(ticks))
@@ -309,6 +312,7 @@ def test_step_falls_back_when_cycles_appear() -> None:
     assert collector.poll() == 128
 
 
+@pytest.mark.slow
 def test_cycles_that_hold_bytes_are_collected_by_growth() -> None:
     from memx.engine.memory.monitor import PeakMeter
 

@@ -46,6 +46,7 @@ def outcomes(records: list[Record]) -> set[tuple[str, str | None]]:
     return {(record["status"], record["code"]) for record in records}
 
 
+@pytest.mark.slow
 def test_what_it_returns_is_the_metadata(files: list[str]) -> None:
     for name in ("size", "reads_aloud", "forks", "leaves_a_child"):
         records = told(files, name)
@@ -55,6 +56,7 @@ def test_what_it_returns_is_the_metadata(files: list[str]) -> None:
         assert {record["extractor"] for record in records} == {f"{HERE}:{name}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
@@ -78,6 +80,7 @@ def test_a_file_may_go_away_under_its_reader(files: list[str]) -> None:
     assert outcomes(told(files, "deletes")) == {("complete", None)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hangs", "spins"])
 def test_time_is_kept(name: str, files: list[str]) -> None:
     records = told(files, name, timeout=0.5)
@@ -98,6 +101,7 @@ def test_who_makes_no_progress_is_stopped(files: list[str]) -> None:
     assert {record["reason"] for record in records} == {"nothing was read or computed for 1.5 seconds"}
 
 
+@pytest.mark.slow
 def test_who_computes_is_not_stalled(files: list[str]) -> None:
     assert {record["reason"] for record in told(files[:1], "spins", stall=1.0, timeout=3.0)} == {
         "the reading took more than 3 seconds"
@@ -142,6 +146,7 @@ def _watched(run: Run, peaks: list[int]) -> Iterator[Record]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_refused_memory_is_tried_once_more_alone(files: list[str]) -> None:
     run = Run(
         files, StreamOptions(extractor=f"{HERE}:needs_more_than_a_part", max_memory=resident() + 240 * MIB), jobs=3
@@ -152,6 +157,7 @@ def test_refused_memory_is_tried_once_more_alone(files: list[str]) -> None:
     assert run.pool.retried >= 1
 
 
+@pytest.mark.slow
 def test_who_stays_fat_is_replaced(files: list[str]) -> None:
     run = Run(files * 5, StreamOptions(extractor=f"{HERE}:leaks", max_memory=resident() + 300 * MIB), jobs=1)
     assert outcomes(list(run.records())) == {("complete", None)}
@@ -159,6 +165,7 @@ def test_who_stays_fat_is_replaced(files: list[str]) -> None:
     assert run.pool.recycled >= 1
 
 
+@pytest.mark.slow
 def test_all_workers_work_at_once_also_when_the_parent_has_grown(files: list[str]) -> None:
     options = StreamOptions(extractor=f"{HERE}:slow", max_memory=resident() + 240 * MIB)
     run = Run(files * 10, options, jobs=2)

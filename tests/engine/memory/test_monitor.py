@@ -86,6 +86,7 @@ def test_level_has_hysteresis_and_a_change_is_told_once() -> None:
     assert told == [(healthy, high), (high, critical), (critical, healthy)]
 
 
+@pytest.mark.slow
 def test_background_thread_fills_a_bounded_history_without_drift() -> None:
     with MemoryMonitor(0.02, history=10) as monitor:
         assert monitor.is_monitoring

@@ -230,6 +230,7 @@ def run(code: str, *arguments: str, prepare: Callable[[int], object] = lambda pi
     return child.returncode, out.splitlines()
 
 
+@pytest.mark.slow
 def test_process_squeezed_by_an_rlimit_survives() -> None:
     assert run(REFUSED, "64")[1][-1] == "refused"  # without the ladder it would not
     status, lines = run(SURVIVOR, "64")
@@ -246,6 +247,7 @@ def test_process_that_cannot_be_helped_stops_and_names_the_limit() -> None:
     assert lines[-1].endswith("which RLIMIT_DATA allows")
 
 
+@pytest.mark.slow
 def test_process_squeezed_by_a_real_cgroup_survives() -> None:
     folder = real_cgroup()
     if folder is None:

@@ -313,6 +313,7 @@ def test_an_extractor_that_is_not_there_is_wrong_usage() -> None:
         Profile(list, extractors=[f"{WORKLOADS}:gone"])
 
 
+@pytest.mark.slow
 def test_repetition_ends_when_the_time_is_up(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hang")
     run = profiled(

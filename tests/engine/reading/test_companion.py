@@ -79,6 +79,7 @@ def test_two_processes_say_what_one_says(film: Path) -> None:
     assert children(os.getpid()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "processors"), [
     ({}, 2), ({"two_processes": True}, 1), ({"two_processes": True, "strategy": "conservative"}, 2),
     ({"two_processes": True, "limit": PICTURES}, 2), ({"two_processes": True, "select": ("packet",)}, 2),

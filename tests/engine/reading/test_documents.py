@@ -80,6 +80,7 @@ def test_strategy_that_is_asked_for_is_the_collector_that_runs(
     assert (record["strategy"]["name"], record["strategy"]["reason"]) == (strategy, "asked for")
 
 
+@pytest.mark.slow
 def test_collections_are_counted_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Document.add
 
@@ -135,6 +136,7 @@ def test_a_worker_that_dies_gives_a_record(hostile, reader: str, said: str) -> N
     assert record["metrics"]["peak_rss"] > 1 << 20
 
 
+@pytest.mark.slow
 def test_what_hangs_is_asked_to_end_and_keeps_what_was_read(hostile) -> None:
     record = hostile("Sleeps", timeout=1.0)
     assert (record["status"], record["code"]) == ("failed", "timeout")
@@ -142,6 +144,7 @@ def test_what_hangs_is_asked_to_end_and_keeps_what_was_read(hostile) -> None:
     assert record["metadata"] == {"things": [{"name": "first"}]}
 
 
+@pytest.mark.slow
 def test_what_does_not_listen_is_killed(hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memx.engine.workers.worker._GRACE", 0.2)
     record = hostile("IgnoresTermination", timeout=1.0)
@@ -196,6 +199,7 @@ def test_same_document_in_a_worker_and_here(tmp_path: Path) -> None:
         assert here[member] == there[member]
 
 
+@pytest.mark.slow
 def test_large_metadata_is_one_line_of_at_most_a_mebibyte(tmp_path: Path) -> None:
     import h5py
 
@@ -313,6 +317,7 @@ def test_extractions_learn_from_each_other(tmp_path: Path) -> None:
 # real limits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["cgroup", "rlimit"])
 def test_under_a_real_limit(kind: str, tmp_path: Path) -> None:
     """A budget of 96 MiB that the kernel holds is seen, named in the reason, and kept; too little is told."""

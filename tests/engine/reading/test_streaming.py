@@ -81,6 +81,7 @@ def test_a_worker_that_dies_before_its_first_line(hostile):
     assert {record["source"] for record in records} == {records[0]["path"]}
 
 
+@pytest.mark.slow
 def test_a_reading_that_hangs_is_asked_to_end(hostile):
     began = time.monotonic()
     records = hostile("Sleeps", timeout=1.0)
@@ -90,6 +91,7 @@ def test_a_reading_that_hangs_is_asked_to_end(hostile):
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_a_reading_that_does_not_listen_is_killed(hostile):
     records = hostile("IgnoresTermination", timeout=1.0)
     assert types(records) == ["file", "thing", "error", "end"]
@@ -97,6 +99,7 @@ def test_a_reading_that_does_not_listen_is_killed(hostile):
     assert records[3]["status"] == "failed"
 
 
+@pytest.mark.slow
 def test_a_reading_without_end_ends_in_time(hostile):
     records = hostile("NeverEnds", timeout=1.0)
     assert [record["name"] for record in records[1:-2]] == [f"thing {n}" for n in range(len(records) - 3)]
@@ -147,6 +150,7 @@ def test_what_a_library_prints_never_meets_the_records(hostile, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_memory_beyond_the_budget_is_refused_by_the_kernel(hostile):
     allowance = 300 << 20  # beside what this process keeps, which grows with the tests that it ran
     records = hostile("TakesMemory", max_memory=resident() + allowance)
@@ -279,6 +283,7 @@ def test_closing_early_leaves_no_process(hostile, monkeypatch, tmp_path):
         os.kill(pid, 0)
 
 
+@pytest.mark.slow
 def test_a_worker_ends_with_its_parent(tmp_path):
     code = (
         "from memx import formats\n"

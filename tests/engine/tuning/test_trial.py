@@ -46,6 +46,7 @@ def test_rounds_read_them_again(files: list[str]) -> None:
     assert trials.rounds > 1
 
 
+@pytest.mark.slow
 def test_files_at_which_the_process_dies_are_left_out(files: list[str]) -> None:
     trials = Trials(f"{WORKLOADS}:hostile", longest=3)
     Path(files[0]).write_text("crash")
@@ -63,6 +64,7 @@ def test_memory_that_is_not_there_is_refused(files: list[str]) -> None:
     assert trials.run(CollectorSetting(threshold0=20), files[:1]).peak < 45 * MIB
 
 
+@pytest.mark.slow
 def test_a_run_has_its_time(files: list[str]) -> None:
     Path(files[0]).write_text("hang")
     with pytest.raises(TimedOut):
