@@ -10,10 +10,10 @@ from memx.formats.video.assembly import Tags, limited, packet_line, stream_recor
 from memx.formats.video.demuxed import DemuxedReader, presented
 from memx.formats.video.gathering import in_blocks
 from memx.formats.video.matroska.clusters import Block, Clusters
+from memx.formats.video.matroska.demuxer import Demuxer
 from memx.formats.video.matroska.ebml import Place
 from memx.formats.video.matroska.encodings import Encoding
 from memx.formats.video.matroska.header import HeaderReader, Segment
-from memx.formats.video.matroska.packets import Demuxer
 from memx.formats.video.matroska.tags import Chapter, chapters, close_chapters, distribute, file_tags
 from memx.formats.video.matroska.tracks import FIRST_BYTES, Attachment, Track, attachment_of, track_of
 from memx.formats.video.matroska.turns import Turns

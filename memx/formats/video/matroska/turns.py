@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from memx.formats.base import Companion
 from memx.formats.video.gathering import gathered
 from memx.formats.video.matroska.clusters import Clusters
-from memx.formats.video.matroska.packets import Demuxer
+from memx.formats.video.matroska.demuxer import Demuxer
 
 _LENGTH = 1 << 18
 """Bytes of lines that a stretch should have: some milliseconds' work."""
