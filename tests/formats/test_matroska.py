@@ -158,6 +158,21 @@ def _rolled(number: bytes) -> list[bytes]:
     return [samples.element(0xE0, samples.element(0x7670, number))] if number else []
 
 
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+def test_sound_of_hardly_any_samples(rate: float, tmp_path: Path) -> None:
+    sound = samples.element(0xE1, samples.element(0xB5, rate), samples.element(0x9F, 1), samples.element(0x6264, 16))
+    about = samples.element(0xD7, 2), samples.element(0x83, 2), samples.element(0x86, "A_PCM/INT/LIT")
+    track = samples.element(0xAE, *about, samples.element(0x56AA, 6_500_000), sound)
+    path = tmp_path / "slow.mkv"
+    blocks = [samples.simple(2, 40 * number, bytes(320)) for number in range(4)]
+    path.write_bytes(
+        samples.film(samples.cluster(0, *samples.pictures(0, 4), *blocks), tracks=samples.video_track() + track)
+    )
+    _, records, error = read(path)
+    assert error is None
+    assert len(packets(records)) == 8
+
+
 def test_long_tags_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "long.mkv"
     tags = samples.element(samples.TAGS, samples.tag(b"", samples.simple_tag("LYRICS", "x" * 70000)))

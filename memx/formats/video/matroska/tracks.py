@@ -114,8 +114,11 @@ def track_of(entry: dict[str, Any], index: int, scale: int, first: First) -> Tra
 def _skipped(coding: Coding, rate: int, delay: int, base: Fraction) -> int:
     """Units of time that `delay` nanoseconds are, by way of whole samples as in FFmpeg.
 
-    FFmpeg counts the samples at Opus' 48 kHz, whatever the track's `rate` is, and takes them to be of that.
+    FFmpeg counts the samples at Opus' 48 kHz, whatever the track's `rate` is, and takes them to be of that. Of less
+    than one sample a second there are none.
     """
+    if rate < 1:
+        return 0
     samples = rescale(delay, Fraction(48000 if coding.name == "opus" else rate, NANOSECONDS))
     return rescale(samples, 1 / (rate * base))
 
