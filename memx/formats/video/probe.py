@@ -13,18 +13,23 @@ from memx.formats.video.packets import Coding, NotKnown
 from memx.formats.video.rates import Intervals, average
 
 MICROSECOND = Fraction(1, 1_000_000)
-_ENOUGH_BYTES = 5_000_000
-_ENOUGH_TIME = 5_000_000
-_ENOUGH_TEXT_TIME = 30_000_000
+ENOUGH_BYTES = 5_000_000
+ENOUGH_TIME, ENOUGH_TEXT_TIME = 5_000_000, 30_000_000
+"""Microseconds; the latter of subtitles."""
 _MOST_WITHOUT_TIMES = 50
 _MOST_PACKETS = 1 << 14
 """A file whose streams are not known after so many packets is FFmpeg's."""
 _FINE = Fraction(1, 2000)
 _FRAMES = 20
-_NEVER_SURE = frozenset(("mpeg2video", "gif", "hevc", "h264"))
+NEVER_SURE = frozenset(("mpeg2video", "gif", "hevc", "h264"))
 """Codecs whose own frame rate is not believed."""
 _DECODED_FIRST = 7
 """Pictures that FFmpeg decodes before it believes that H.264 does not reorder them."""
+
+
+def frames_wanted(base: Fraction) -> int:
+    """How many intervals between frames FFmpeg measures for their rate, where a unit of time is `base` seconds."""
+    return _FRAMES * (2 if base > _FINE else 1)
 
 
 @dataclass(slots=True)
@@ -60,7 +65,7 @@ class Observed:
         if self.decoded < 0 or self.packets < self.decoded:
             return False
         if clock.kind == "video" and not (clock.frame_rate and self.average_rate):
-            wanted = 0 if self.attached or not self.unsure else _FRAMES * (2 if clock.base > _FINE else 1)
+            wanted = 0 if self.attached or not self.unsure else frames_wanted(clock.base)
             if self.intervals.count < wanted:
                 return False
         if self._out_of_order and self.intervals.count < 2 and not clock.delay:
@@ -76,7 +81,7 @@ class Observed:
         return (
             tick.denominator >= 101 * tick.numerator
             or tick.denominator < 5 * tick.numerator
-            or self.coding.name in _NEVER_SURE
+            or self.coding.name in NEVER_SURE
         )
 
     def see(self, packet: Packet, all_known: bool) -> bool:
@@ -85,7 +90,7 @@ class Observed:
             self._note_order(packet.dts)
         if self.packets > 1:
             if self._elapsed() >= (
-                _ENOUGH_TEXT_TIME if self.clock.kind == "subtitle" and not all_known else _ENOUGH_TIME
+                ENOUGH_TEXT_TIME if self.clock.kind == "subtitle" and not all_known else ENOUGH_TIME
             ):
                 return True
             if packet.duration > 0:
@@ -166,7 +171,7 @@ def probe(streams: list[Observed], packets: Iterator[Packet], queue: list[Packet
     Sets what can be known of the streams only by their packets. NotKnown where that takes too many.
     """
     read, ended = 0, False
-    while read < _ENOUGH_BYTES:
+    while read < ENOUGH_BYTES:
         all_known = all(stream.known for stream in streams)
         if all_known:
             break

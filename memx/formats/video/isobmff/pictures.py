@@ -4,13 +4,10 @@ What knows a codec is imported when that codec is met.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from memx.formats.video.codecs.picture import PictureFormat
 from memx.formats.video.isobmff.model import Track
-
-if TYPE_CHECKING:
-    from memx.formats.video.packets import Coding
+from memx.formats.video.packets import Coding, NotKnown
 
 Head = Callable[[int], bytes]
 """Gives the first bytes of the first picture, at most so many."""
@@ -91,8 +88,6 @@ def picture_format(track: Track, head: Head | None) -> PictureFormat:
 
 def _check_clear(track: Track, head: Head) -> None:
     """NotKnown where encryption leaves nothing of a picture that a decoder could look at."""
-    from memx.formats.video.packets import NotKnown
-
     if track.codec in ("av1", "vp9"):
         _FIRST_PICTURES[track.codec](track, head)
     elif track.codec not in ("h264", "hevc"):  # which name their units in the clear
@@ -100,8 +95,6 @@ def _check_clear(track: Track, head: Head) -> None:
 
 
 def _fixed(track: Track) -> PictureFormat:
-    from memx.formats.video.packets import NotKnown
-
     name = _FIXED_FORMATS.get(track.codec or "") or _TAGGED_FORMATS.get(track.format)
     name = name or _BY_DEPTH.get(track.format, {}).get(track.depth)
     if name is None:
@@ -123,7 +116,6 @@ def _hevc(track: Track) -> PictureFormat | None:
 
 def _av1(track: Track) -> PictureFormat | None:
     from memx.formats.video.codecs import av1
-    from memx.formats.video.packets import NotKnown
     from memx.formats.video.packets.av1 import coding
 
     found = av1.av1(track.config)
@@ -168,8 +160,6 @@ def _h263(_track: Track, head: Head) -> PictureFormat | None:
     data = head(16)
     found = mpeg4.h263(data)
     if found is None and data[:2] == b"\0\0" and data[2:3] and data[2] >> 2 == 0x20:  # it begins a picture
-        from memx.formats.video.packets import NotKnown
-
         raise NotKnown("H.263 of an extended kind")
     return found
 
@@ -187,8 +177,6 @@ def _still(track: Track, head: Head) -> PictureFormat | None:
     data = head(still.HEAD)
     found = look(data)
     if data[:2] in _STILLS and (found is None or found.pix_fmt is None):
-        from memx.formats.video.packets import NotKnown
-
         raise NotKnown(f"{track.codec} of a rare kind")
     return found
 
@@ -225,7 +213,7 @@ def _vp9_picture(_track: Track, head: Head) -> PictureFormat:
     return _of(vpx.vp9(head(vpx.VP9_HEADER)))
 
 
-def _of(said: "Coding") -> PictureFormat:
+def _of(said: Coding) -> PictureFormat:
     return PictureFormat(said.width, said.height, said.pix_fmt, said.profile, said.level, said.aspect, said.rate)
 
 

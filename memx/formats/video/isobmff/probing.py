@@ -10,19 +10,12 @@ from fractions import Fraction
 from memx.formats.video.isobmff.model import Track
 from memx.formats.video.isobmff.names import LENGTHLESS
 from memx.formats.video.isobmff.times import COARSE, rescale
+from memx.formats.video.probe import ENOUGH_BYTES, ENOUGH_TEXT_TIME, ENOUGH_TIME, NEVER_SURE, frames_wanted
 from memx.formats.video.rates import Intervals
 from memx.records import Record
 
 _SECOND = 1_000_000
-_ENOUGH_BYTES = 5_000_000
-_ENOUGH_TIME = 5 * _SECOND
-_ENOUGH_TEXT_TIME = 30 * _SECOND
 _MOST_PACKETS = 1 << 16
-_FRAMES = 20
-_FINE = 2000
-"""With fewer units of time a second FFmpeg looks at twice as many frames."""
-_NEVER_SURE = frozenset(("h264", "hevc", "mpeg2video", "gif"))
-"""Codecs with which FFmpeg believes no time base."""
 
 
 class Looked:
@@ -34,10 +27,11 @@ class Looked:
         """Packets that were read."""
         self._track = track
         self._scale = scale
-        self._intervals = intervals or Intervals(Fraction(1, scale))
+        base = Fraction(1, scale)
+        self._intervals = intervals or Intervals(base)
         self._intervals.begin_again()
-        self._unsure = rate is None and (not 5 <= scale < 101 or track.codec in _NEVER_SURE or track.tag == b"mp4v")
-        self._wanted = (_FRAMES * (2 if scale < _FINE else 1)) if self._unsure and track.kind == "video" else 0
+        self._unsure = rate is None and (not 5 <= scale < 101 or track.codec in NEVER_SURE or track.tag == b"mp4v")
+        self._wanted = frames_wanted(base) if self._unsure and track.kind == "video" else 0
         self._counted = 0
         """How long those from the third on last."""
 
@@ -54,7 +48,7 @@ class Looked:
         track, number = self._track, self.queued
         self.queued += 1
         if number > 1:
-            if self._elapsed(number) >= (_ENOUGH_TEXT_TIME if track.kind == "subtitle" else _ENOUGH_TIME):
+            if self._elapsed(number) >= (ENOUGH_TEXT_TIME if track.kind == "subtitle" else ENOUGH_TIME):
                 return True
             if track.codec not in LENGTHLESS:
                 self._counted += packet["duration"] or 0
@@ -84,7 +78,7 @@ def look(streams: dict[int, Looked], packets: Iterable[Record]) -> bool:
     enough, size = False, 0
     for number, packet in enumerate(packets):
         size += packet["size"]
-        enough = streams[packet["stream_index"]].see(packet) or number >= _MOST_PACKETS or size >= _ENOUGH_BYTES
+        enough = streams[packet["stream_index"]].see(packet) or number >= _MOST_PACKETS or size >= ENOUGH_BYTES
         if enough or all(stream.known for stream in streams.values()):
             enough = True
             break

@@ -29,7 +29,6 @@ from memx.records import Record
 CONTAINER = "mov,mp4,m4a,3gp,3g2,mj2"
 """FFmpeg's name of the format."""
 _SECOND = 1_000_000
-"""So many lines make a block."""
 _P = TypeVar("_P", Record, str)
 _TEXTS = ("subtitle", "data")
 _REORDERED = frozenset(("h264", "hevc", "vvc"))

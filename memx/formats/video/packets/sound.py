@@ -1,9 +1,9 @@
 """Sound codecs whose packets, or whose configuration, are told in a few bytes."""
 
 from memx.formats.video.codecs.bits import Bits
+from memx.formats.video.packets import DROPPED
 from memx.formats.video.packets.coding import Coding, NotKnown
 
-DROPPED = -(1 << 30)
 _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _AAC_LAYOUTS = ("", "mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")
 _AAC_CHANNELS = (0, 1, 2, 3, 4, 5, 6, 8)
