@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from memx.errors import CorruptFile
 from memx.formats.base import fault
 from memx.formats.video.matroska import elements
-from memx.formats.video.matroska.ebml import identifier, number
+from memx.formats.video.matroska.ebml import HEADER, header, number
 from memx.records import Record
 from memx.sources import Source
 
@@ -32,6 +32,14 @@ begins, and where its payload does.
 
 A plain tuple, since there may be hundreds of thousands.
 """
+
+
+class Stretch(NamedTuple):
+    """Whole clusters, and what stands between them; offsets in bytes. `last` is where the last cluster begins."""
+
+    begin: int
+    end: int
+    last: int
 
 
 class Clusters:
@@ -111,23 +119,22 @@ class Clusters:
             return self.at
         return None if self._cluster_end is None else self.limit
 
-    def ahead(self, begin: int, length: int) -> tuple[int, int] | None:
-        """Where the last cluster begins of those that are `length` bytes together, or more, and where it ends.
+    def ahead(self, begin: int | None, length: int) -> Stretch | None:
+        """The clusters from `begin` on that are `length` bytes together, or more.
 
-        The first element is at `begin`. None at the end, and where it cannot be told without reading the blocks.
+        None at the end, and where it cannot be told without reading the blocks: there `begin` is None, too.
         """
+        if begin is None:
+            return None
         at, last = begin, None
         while at < self._last and at - begin < length:
-            head = self.source.read_at(at, 12)
-            name, width = identifier(head)
-            size, size_width = number(head, width)
-            end = at + width + size_width + (size or 0)
-            if not width or not size or end > self._last:
+            found = header(self.source.read_at(at, HEADER))
+            if found is None or found[2] is None or at + found[2] > self._last:
                 return None
-            if name == elements.CLUSTER:
+            if found[0] == elements.CLUSTER:
                 last = at
-            at = end
-        return None if last is None else (last, at)
+            at += found[2]
+        return None if last is None else Stretch(begin, at, last)
 
     def begin_at(self, at: int) -> None:
         """Goes on at the element of the segment that is at `at`."""
@@ -215,13 +222,11 @@ class Clusters:
 
     def _header(self, at: int) -> tuple[int, int, int | None]:
         """Identifier, body and end of the element at `at`. CorruptFile where there is none."""
-        head = self._bytes(at, 12)
-        name, width = identifier(head)
-        size, length = number(head, width)
-        if not width or not length:
+        found = header(self._bytes(at, HEADER))
+        if found is None:
             raise CorruptFile(f"no element begins at {at}", offset=at)
-        body = at + width + length
-        return name, body, None if size is None else body + size
+        name, body, end = found
+        return name, at + body, None if end is None else at + end
 
     def _bytes(self, at: int, length: int) -> bytes:
         """The `length` bytes at `at`, fewer where the file ends."""

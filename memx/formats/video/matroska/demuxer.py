@@ -2,13 +2,12 @@
 
 import struct
 from collections.abc import Callable
-from typing import TypeGuard
 
 from memx.errors import CorruptFile, MemxError
 from memx.formats.video.assembly import packet_line
 from memx.formats.video.clock import NO_TIME, Clock
 from memx.formats.video.gathering import LINES
-from memx.formats.video.matroska import ebml
+from memx.formats.video.matroska import ebml, lacing
 from memx.formats.video.matroska.clusters import HEAD, Clusters
 from memx.formats.video.matroska.elements import BLOCK, BLOCK_DURATION, BLOCK_GROUP, REFERENCE_BLOCK, SIMPLE_BLOCK
 from memx.formats.video.matroska.pace import Pace, pace_of
@@ -77,8 +76,10 @@ class Demuxer(Packets):
         """
         return [clock.cur_dts if clock.first_dts != NO_TIME else NO_TIME for clock in self._subtitles()]
 
-    def pass_by(self, passed: list[int]) -> None:
-        """Goes on with subtitles behind those that another demuxer `passed`."""
+    def pass_by(self, held_back: list[list[int]], passed: list[int]) -> None:
+        """Takes note of what another demuxer told: what it has `held_back`, and how far it `passed`."""
+        for mine, times in zip(self.held_back(), held_back, strict=True):
+            mine[:] = times
         for clock, time in zip(self._subtitles(), passed, strict=True):
             if time != NO_TIME:
                 clock.cur_dts = time
@@ -92,12 +93,11 @@ class Demuxer(Packets):
     def _subtitles(self) -> list[Clock]:
         return [track.seen.clock for track in self._tracks if track.seen.clock.kind == "subtitle"]
 
-    def go_on(self, begin: int, held_back: list[list[int]]) -> None:
-        """Goes on at the cluster at `begin`, before which `held_back` was so."""
+    def go_on(self, begin: int, end: int | None) -> None:
+        """Goes on at the cluster at `begin`, and up to `end`; None: up to the last one."""
         self._frames_left = iter(())
         self._clusters.begin_at(begin)
-        for mine, times in zip(self.held_back(), held_back, strict=True):
-            mine[:] = times
+        self._clusters.end_at(end)
 
     def _paced(self) -> dict[int, Pace | None]:
         """How the packets of the tracks go on, by their numbers."""
@@ -186,11 +186,14 @@ class Demuxer(Packets):
                     break
                 if flags & 6:
                     told = self._laced(row[3], time, key, flags & 6, size - 4, body, duration)
+                    if told is None:
+                        break
+                    lines.extend(told)
                 else:
-                    told = [row[2](data, start, time, key, size - 4, body, body + 4, duration)]
-                if not _all_told(told):
-                    break
-                lines.extend(told)
+                    line = row[2](data, start, time, key, size - 4, body, body + 4, duration)
+                    if line is None:
+                        break
+                    lines.append(line)
                 at, data, start = end, following, after
                 if not following:  # most blocks are not laced
                     break
@@ -200,24 +203,24 @@ class Demuxer(Packets):
             clusters.at, clusters.data, clusters.start = at, data, start
         return at > first
 
-    def _laced(self, pace: Pace, time: int, key: bool, laced: int, whole: int, pos: int, said: int) -> list[str | None]:
-        """The lines of the packets in a block, `whole` bytes of which are behind its head; None among them: not so."""
+    def _laced(self, pace: Pace, time: int, key: bool, laced: int, whole: int, pos: int, said: int) -> list[str] | None:
+        """The lines of the packets in a block, `whole` bytes of it behind its head; None where they go another way."""
         begin, sizes = self._laces(laced, pos + 4, whole, pos)
         count = len(sizes)
         duration = said or pace.default_duration * count // self._scale
         if not pace.may_be_laced or 0 < duration < count:
-            return [None]
-        lines: list[str | None] = []
+            return None
+        lines = []
         at = pos + 4 + begin
-        for number, size in enumerate(sizes):
-            lasting: int | None = duration * (number + 1) // count - duration * number // count
-            if lasting:
-                lines.append(pace.line(b"", at, time, key, size, pos, at, lasting))
+        for size, share in zip(sizes, lacing.shares(duration, count), strict=True):
+            lasting = share or pace.lasts(size, at)
+            if share:
+                line = pace.line(b"", at, time, key, size, pos, at, share)
             else:
-                lasting = pace.lasts(size, at)
-                if lasting is None:
-                    return [None]
-                lines.append(pace.filled(time, key, size, pos, lasting) if lasting else "")
+                line = pace.filled(time, key, size, pos, lasting) if lasting else ""
+            if line is None or lasting is None:
+                return None
+            lines.append(line)
             time += lasting
             at += size
             key = False
@@ -244,11 +247,6 @@ def _in_one_or_three(data: bytes, at: int) -> tuple[int, int, int, int, int, int
     return name if high >> 5 == 1 and 3 < size < 0x1FFFFF else 0, size, 4, number, time, flags
 
 
-def _all_told(lines: list[str | None]) -> TypeGuard[list[str]]:
-    """Whether none of them is missing."""
-    return None not in lines
-
-
 def _behind(data: bytes, length: int) -> tuple[bool, int]:
     """What the `length` bytes behind a block say in its group: whether it is a key frame, and its duration.
 
@@ -256,14 +254,13 @@ def _behind(data: bytes, length: int) -> tuple[bool, int]:
     """
     at, key, duration = 0, True, 0
     while at < length:
-        name, width = ebml.identifier(data, at)
-        size, size_width = ebml.number(data, at + width)
-        body = at + width + size_width
-        if not width or not size_width or size is None or body + size > min(length, len(data)):
+        found = ebml.header(data, at)
+        if found is None or found[2] is None or found[2] > min(length, len(data)):
             raise CorruptFile("no elements follow the block of a group")
+        name, body, end = found[0], found[1], found[2]
         if name == BLOCK_DURATION:
-            duration = min(int.from_bytes(data[body : body + min(8, size)], "big"), MOST_TIME)
+            duration = min(int.from_bytes(data[body : min(body + 8, end)], "big"), MOST_TIME)
         elif name == REFERENCE_BLOCK:
             key = False
-        at = body + size
+        at = end
     return key, duration

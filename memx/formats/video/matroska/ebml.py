@@ -10,6 +10,8 @@ from memx.formats.video.packets import NotKnown
 from memx.formats.video.window import Window
 
 VOID, CRC = 0xEC, 0xBF
+HEADER = 12
+"""Bytes of the longest identifier and the longest size."""
 _MOST_DEPTH = 16
 _MOST_BYTES = 1 << 20
 """Binary values longer than this are left where they are."""
@@ -68,19 +70,29 @@ def number(data: bytes, at: int = 0) -> tuple[int | None, int]:
     return None if value == most else value, length
 
 
+def header(data: bytes, at: int = 0) -> tuple[int, int, int | None] | None:
+    """The element that begins in `data` at `at`: its identifier, and where in `data` its body begins and it ends.
+
+    The end is None where the size is unknown. None where no element begins there. HEADER bytes hold its beginning.
+    """
+    name, width = identifier(data, at)
+    size, length = number(data, at + width)
+    body = at + width + length
+    return (name, body, None if size is None else body + size) if width and length else None
+
+
 def element(window: Window, at: int) -> Element | None:
     """The element at `at`; None at the end of the file. CorruptFile where there is none."""
-    head = window.read(at, 12)
+    head = window.read(at, HEADER)
     if not head:
         return None
-    name, width = identifier(head)
-    if not width:
-        raise CorruptFile(f"no EBML element begins at {at}", offset=at)
-    size, length = number(head, width)
-    if not length:
-        raise CorruptFile(f"the element 0x{name:X} at {at} has no size", offset=at)
-    body = at + width + length
-    return Element(name, at, body, None if size is None else body + size)
+    found = header(head)
+    if found is None:
+        name, width = identifier(head)
+        what = f"the element 0x{name:X} at {at} has no size" if width else f"no EBML element begins at {at}"
+        raise CorruptFile(what, offset=at)
+    name, body, end = found
+    return Element(name, at, at + body, None if end is None else at + end)
 
 
 def children(window: Window, begin: int, end: int) -> Iterator[Element]:

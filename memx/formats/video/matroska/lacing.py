@@ -37,6 +37,11 @@ def sizes(lacing: int, data: bytes, size: int, offset: int) -> tuple[int, list[i
     return at, [*found, last][-count:]
 
 
+def shares(duration: int, count: int) -> list[int]:
+    """How long each of `count` frames lasts of a block that lasts `duration`: as even as whole units can be."""
+    return [duration * (number + 1) // count - duration * number // count for number in range(count)]
+
+
 def _xiph(data: bytes, at: int) -> tuple[int, int]:
     """10.3.2: bytes that are summed, up to one that is less than 255."""
     length = 0

@@ -86,8 +86,7 @@ class Packets:
         count = len(sizes)
         duration = min(said or 0, MOST_TIME) or track.default_duration * count // self._scale
         time = self._time(track, block_time)
-        for number, size in enumerate(sizes):
-            share = duration * (number + 1) // count - duration * number // count
+        for size, share in zip(sizes, lacing.shares(duration, count), strict=True):
             pts, dts = (NO_TIME, time) if track.decoding_times else (time, NO_TIME)
             yield Packet(track.index, pts, dts, share, size, payload + begin, key)
             if time != NO_TIME:

@@ -54,11 +54,12 @@ class MatroskaStreamReader(DemuxedReader):
         tracks = [stream for stream in self._streams if isinstance(stream, Track)]
         if not self._streams:
             raise CorruptFile("there are no tracks", offset=segment.begin)
-        self._blocks_of = self._clusters({t.number: t for t in tracks} | self._unwanted)
-        self._demuxer = Demuxer(self._blocks_of, tracks, scale)
-        self._packets = self._demuxer.packets()
+        clusters = self._clusters({t.number: t for t in tracks} | self._unwanted)
+        self._demuxer = Demuxer(clusters, tracks, scale)
         seen = [stream.seen for stream in self._streams]
-        probe(seen, self._packets, self._demuxer.queue)
+        probe(seen, self._demuxer.packets(), self._demuxer.queue)
+        passed = max(1, clusters.at - (segment.first_cluster or 0))
+        self._turns = Turns(self._demuxer, clusters, _LINE * max(1, len(self._demuxer.queue)) / passed)
         shown = self._present(segment, seen, scale)
         self._tags = file_tags(segment)
         self._chapters = chapters(segment)
@@ -76,17 +77,13 @@ class MatroskaStreamReader(DemuxedReader):
     def _blocks(self) -> Iterator[bytes]:
         if self.options.summary:
             return
-        queue, turns = self._demuxer.queue, self._turns()
+        queue = self._demuxer.queue
         yield from in_blocks(map(packet_line, queue))
         queue.clear()
-        yield from turns.blocks(self.options.accompany)
+        yield from self._turns.blocks(self.options.accompany)
 
     def stretch(self, question: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-        return self._turns().tell(question)
-
-    def _turns(self) -> Turns:
-        passed = max(1, self._blocks_of.at - (self._segment.first_cluster or 0))
-        return Turns(self._demuxer, self._blocks_of, _LINE * max(1, len(self._demuxer.queue)) / passed)
+        return self._turns.tell(question)
 
     def _ending(self) -> Iterator[Record]:
         """What was damaged. Raises TruncatedFile where the file ends before what it announces."""

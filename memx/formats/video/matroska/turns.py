@@ -7,11 +7,11 @@ stretches with anything in them that is not as most are. What comes out is what 
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from memx.formats.base import Companion
 from memx.formats.video.gathering import gathered
-from memx.formats.video.matroska.clusters import Clusters
+from memx.formats.video.matroska.clusters import Clusters, Stretch
 from memx.formats.video.matroska.demuxer import Demuxer
 
 _LENGTH = 1 << 18
@@ -22,14 +22,6 @@ _MOST = 1 << 22
 """Bytes of lines of a stretch; one that has more is not told by a companion."""
 _PATIENCE = 8
 """After so many stretches of which its companion told nothing, one after the other, this process goes on alone."""
-
-
-class Stretch(NamedTuple):
-    """Whole clusters, and what stands between them; offsets in bytes. `last` is where the last cluster begins."""
-
-    begin: int
-    end: int
-    last: int
 
 
 class Turns:
@@ -56,11 +48,11 @@ class Turns:
         what is not as most are.
         """
         demuxer = self._demuxer
-        if any(demuxer.held_back()):
-            self._go_to(question["warm"], question["begin"])
+        if demuxer.held_back():
+            demuxer.go_on(question["warm"], question["begin"])
             for _ in gathered(demuxer.add_lines):
                 pass
-        self._go_to(question["begin"], question["end"])
+        demuxer.go_on(question["begin"], question["end"])
         before, odd = [list(times) for times in demuxer.held_back()], demuxer.odd
         demuxer.forget_passed()
         blocks, room = [], _MOST
@@ -73,10 +65,6 @@ class Turns:
         if not whole or demuxer.odd != odd or demuxer.faults:
             return {}, []
         return {"before": before, "after": demuxer.held_back(), "passed": demuxer.passed}, blocks
-
-    def _go_to(self, begin: int, end: int) -> None:
-        self._demuxer.go_on(begin, self._demuxer.held_back())
-        self._clusters.end_at(end)
 
     def _in_turns(self, companion: Companion) -> Iterator[bytes]:
         """The lines up to where nothing more can be shared."""
@@ -99,8 +87,8 @@ class Turns:
                 return
             said, blocks = answer
             if said and said["before"] == demuxer.held_back():
-                demuxer.go_on(theirs.end, said["after"])
-                demuxer.pass_by(said["passed"])
+                demuxer.go_on(theirs.end, None)
+                demuxer.pass_by(said["after"], said["passed"])
                 yield from blocks
                 in_vain = 0
             else:
@@ -108,5 +96,4 @@ class Turns:
 
     def _stretch(self, begin: int | None) -> Stretch | None:
         """The stretch from `begin` on; None at the end, and where only a reader of it can say where it ends."""
-        found = None if begin is None else self._clusters.ahead(begin, int(_LENGTH / self._density))
-        return None if begin is None or found is None else Stretch(begin, found[1], found[0])
+        return self._clusters.ahead(begin, int(_LENGTH / self._density))
