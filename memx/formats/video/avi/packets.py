@@ -12,7 +12,7 @@ from memx.formats.video.avi.streams import Stream
 from memx.formats.video.avi.survey import KeyFrames
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.gathering import LINES
-from memx.formats.video.packets import KEY
+from memx.formats.video.packets import KEY, look_on
 from memx.sources import Source
 
 _MOST_ROWS = 1 << 12
@@ -210,14 +210,8 @@ class Demuxer:
         """What kind of picture is in a chunk, `size` bytes of which are there; as much is read as tells it."""
         assert stream.look is not None  # what the caller has seen to
         data, at = chunk[3:]
-        said, have = stream.look(data, at, size), 0
-        while said < 0 and -said > have:
-            head = self._chunks.payload(chunk, -said)
-            if len(head) <= have:
-                return 0
-            have = len(head)
-            said = stream.look(head, 0, size)
-        return max(said, 0)
+        said = stream.look(data, at, size)
+        return max(0, look_on(stream.look, lambda _, length: self._chunks.payload(chunk, length), chunk[2], size, said))
 
     def _frame(self, stream: Stream, piece: Piece) -> Packet:
         """A frame that was put together."""

@@ -210,15 +210,16 @@ class Demuxer(Packets):
         duration = said or pace.default_duration * count // self._scale
         if not pace.may_be_laced or 0 < duration < count:
             return None
-        lines = []
-        at = pos + 4 + begin
+        lines, at = [], pos + 4 + begin
         for size, share in zip(sizes, lacing.shares(duration, count), strict=True):
             lasting = share or pace.lasts(size, at)
+            if lasting is None:
+                return None
             if share:
                 line = pace.line(b"", at, time, key, size, pos, at, share)
             else:
                 line = pace.filled(time, key, size, pos, lasting) if lasting else ""
-            if line is None or lasting is None:
+            if line is None:
                 return None
             lines.append(line)
             time += lasting

@@ -1,5 +1,8 @@
 """Several frames in a block: RFC 9559, 10.3."""
 
+from functools import lru_cache
+from operator import sub
+
 from memx.errors import CorruptFile
 from memx.formats.video.matroska.ebml import number
 
@@ -37,9 +40,11 @@ def sizes(lacing: int, data: bytes, size: int, offset: int) -> tuple[int, list[i
     return at, [*found, last][-count:]
 
 
-def shares(duration: int, count: int) -> list[int]:
+@lru_cache(256)
+def shares(duration: int, count: int) -> tuple[int, ...]:
     """How long each of `count` frames lasts of a block that lasts `duration`: as even as whole units can be."""
-    return [duration * (number + 1) // count - duration * number // count for number in range(count)]
+    ends = [duration * number // count for number in range(count + 1)]
+    return tuple(map(sub, ends[1:], ends))
 
 
 def _xiph(data: bytes, at: int) -> tuple[int, int]:

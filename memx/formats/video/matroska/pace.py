@@ -1,42 +1,38 @@
 """Packets that go the common way, a line each: once FFmpeg would have described the streams, their times are sums."""
 
-from collections.abc import Callable
-
 from memx.formats.video.assembly import line_pair
 from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska.tracks import Track
-from memx.formats.video.packets import BIDIRECTIONAL, DROPPED, KEY
-
-Look = Callable[[bytes, int, int], int]
-"""See `memx.formats.video.packets`."""
-Read = Callable[[int, int], bytes]
-"""So many bytes at an offset, as far as they are there."""
+from memx.formats.video.packets import BIDIRECTIONAL, DROPPED, KEY, Look, Read, look_on
 
 
 class Pace:
-    """How the packets of a track go on of which the container tells all."""
+    """How the packets of a track go on of which the container tells all; `reordered` where pictures are."""
 
-    __slots__ = ("_duration", "_lead", "_lines", "default_duration", "even", "over", "shift", "window")
+    __slots__ = (
+        "_duration", "_lead", "_lines", "default_duration", "even", "filled", "may_be_laced", "over", "shift", "window",
+    )  # fmt: skip
 
-    may_be_laced = True
-    """Whether nothing but the block tells of its packets, where there are several in one."""
-
-    def __init__(self, track: Track, duration: int | None) -> None:
-        index, all_keys = track.index, track.seen.clock.intra_only
+    def __init__(self, track: Track, duration: int | None, *, reordered: bool = False) -> None:
+        index, clock = track.index, track.seen.clock
         self._lead = len(track.encoding.lead)
         """Bytes that were taken off the beginning of each packet."""
         self._duration = duration or "null"
-        self._lines = line_pair(index, "%s", "%s", all_keys=all_keys)
+        self._lines = line_pair(index, "%s", "%s", all_keys=clock.intra_only)
         """Of other packets and of key frames, to be filled with `pts`, `dts`, `duration`, `size` and `pos`."""
-        told = line_pair(index, "%d", str(self._duration), all_keys=all_keys)
-        self.even: tuple[str, str] | None = None if self._lead else told
+        told = line_pair(index, "%d", str(self._duration), all_keys=clock.intra_only)
+        self.even: tuple[str, str] | None = None if self._lead or reordered else told
         """The same to be filled with `pts`, `dts`, `size` and `pos`, where no more is needed for a line."""
         self.shift = track.shift
         """What is taken off its times."""
         self.default_duration = track.default_duration
         """How long a packet lasts if nothing else says it, in nanoseconds."""
-        self.window: list[int] = []
+        self.window = clock.window() if reordered else []
         """The times at which pictures are shown that are held back for their order, the least first."""
+        self.filled = self._reordered if reordered else self._in_order
+        """The line of a packet of which all is known but when it is decoded: time, key frame, size, place, duration."""
+        self.may_be_laced = not reordered
+        """Whether nothing but the block tells of its packets, where there are several in one."""
         self.over = False
         """Whether its packets have to be completed one by one from now on."""
 
@@ -50,32 +46,12 @@ class Pace:
         """
         return self.filled(time, key, size, pos, duration or self._duration)
 
-    def filled(self, time: int, key: bool, size: int, pos: int, duration: int | str) -> str:
-        """The line of a packet of which all is known, in the order in which it is shown."""
+    def _in_order(self, time: int, key: bool, size: int, pos: int, duration: int | str) -> str:
         size += self._lead
         time -= self.shift
         return self._lines[key] % (time, time, duration, size, pos) if size else ""
 
-    def lasts(self, size: int, payload: int) -> int | None:
-        """How long a packet lasts by its payload; 0 where FFmpeg drops it, None where that is not told so."""
-        return None
-
-
-class ReorderedPace(Pace):
-    """Of pictures in another order than they are shown in."""
-
-    __slots__ = ()
-
-    may_be_laced = False
-
-    def __init__(self, track: Track, duration: int | None) -> None:
-        super().__init__(track, duration)
-        self.even, self.window = None, track.seen.clock.window()
-
-    def line(
-        self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
-    ) -> str | None:
-        """As in `Pace`."""
+    def _reordered(self, time: int, key: bool, size: int, pos: int, duration: int | str) -> str:
         size += self._lead
         if not size:
             return ""
@@ -83,46 +59,34 @@ class ReorderedPace(Pace):
         window[0] = time = time - self.shift
         window.sort()
         dts = window[0]
-        return self._lines[key] % (time, dts if dts != NO_TIME else "null", duration or self._duration, size, pos)
+        return self._lines[key] % (time, dts if dts != NO_TIME else "null", duration, size, pos)
+
+    def lasts(self, size: int, payload: int) -> int | None:
+        """How long a packet lasts by its payload; 0 where FFmpeg drops it, None where that is not told so."""
+        return None
 
 
 class PicturesPace(Pace):
-    """Of pictures that have to be looked at; `reordered` where they are, too."""
+    """Of pictures that have to be looked at."""
 
-    __slots__ = ("_key", "_look", "_other", "_read")
-
-    may_be_laced = False
+    __slots__ = ("_look", "_read")
 
     def __init__(self, track: Track, duration: int | None, look: Look, read: Read, *, reordered: bool) -> None:
-        super().__init__(track, duration)
-        clock = track.seen.clock
-        self.even = None
-        if reordered:
-            self.window = clock.window()
+        super().__init__(track, duration, reordered=reordered)
+        self.even, self.may_be_laced = None, False
         self._look, self._read = look, read
-        self._other, self._key = line_pair(track.index, "%s", str(self._duration), all_keys=clock.intra_only)
 
     def line(
         self, data: bytes, start: int, time: int, key: bool, size: int, pos: int, payload: int, duration: int = 0
     ) -> str | None:
         """As in `Pace`."""
         said = self._look(data, payload - start, size) if size else DROPPED
-        if said < 0 and (said := look_further(self._look, self._read, payload, size, said)) < 0:
+        if said < 0 and (said := look_on(self._look, self._read, payload, size, said)) < 0:
             return ""
-        dts: int | str
-        dts = time = time - self.shift
-        if window := self.window:
-            window[0] = time
-            window.sort()
-            dts = window[0]
-            if dts == NO_TIME:
-                dts = "null"
-        elif said == BIDIRECTIONAL:  # pictures are reordered, whatever the headers say
+        if said == BIDIRECTIONAL and not self.window:  # pictures are reordered, whatever the headers say
             self.over = True
             return None
-        if duration:
-            return self._lines[said == KEY] % (time, dts, duration, size, pos)
-        return (self._key if said == KEY else self._other) % (time, dts, size, pos)
+        return self.filled(time, said == KEY, size, pos, duration or self._duration)
 
 
 class SoundPace(Pace):
@@ -159,7 +123,7 @@ class SoundPace(Pace):
     def _samples(self, data: bytes, start: int, size: int, payload: int) -> int:
         """What the packet says of itself; less than nought where FFmpeg drops it."""
         said = self._look(data, payload - start, size) if size else DROPPED
-        return said if said >= 0 else look_further(self._look, self._read, payload, size, said)
+        return said if said >= 0 else look_on(self._look, self._read, payload, size, said)
 
 
 def pace_of(track: Track, scale: int, read: Read) -> Pace | None:
@@ -183,16 +147,4 @@ def pace_of(track: Track, scale: int, read: Read) -> Pace | None:
             duration = frame.numerator * clock.base.denominator // (frame.denominator * clock.base.numerator)
     if look is not None:
         return PicturesPace(track, duration, look, read, reordered=reordered)
-    return ReorderedPace(track, duration) if reordered else Pace(track, duration)
-
-
-def look_further(look: Look, read: Read, payload: int, size: int, said: int) -> int:
-    """What `look` says once it has seen as much of a packet as it wants; DROPPED, or not less than nought."""
-    have = 0
-    while said < 0 and said != DROPPED and -said > have:
-        head = read(payload, min(-said, size))
-        if len(head) <= have:
-            return 0
-        have = len(head)
-        said = look(head, 0, size)
-    return said if said >= 0 or said == DROPPED else 0
+    return Pace(track, duration, reordered=reordered)

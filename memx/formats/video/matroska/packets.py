@@ -8,7 +8,7 @@ from memx.formats.video.clock import NO_TIME, Packet
 from memx.formats.video.matroska import lacing
 from memx.formats.video.matroska.clusters import MOST_FAULTS, Block, Clusters
 from memx.formats.video.matroska.tracks import Track
-from memx.formats.video.packets import DROPPED, KEY
+from memx.formats.video.packets import DROPPED, KEY, look_on
 from memx.records import Record
 
 _LOOKED_AT = 64
@@ -117,17 +117,16 @@ class Packets:
         if track.look is None:
             packet.kind = 0 if clock.parsed else None
             return True
-        wanted = _LOOKED_AT
-        while True:
-            if encoding.unpacker is None:
-                head = encoding.lead + self._clusters.payload(block, offset + min(wanted, size))[offset:]
-            said = track.look(head, 0, packet.size)
-            if said >= 0 or said == DROPPED or -said <= wanted or len(head) < min(wanted, packet.size):
-                break
-            wanted = -said
+
+        def read(_begin: int, length: int) -> bytes:
+            if encoding.unpacker is not None:
+                return head
+            return encoding.lead + self._clusters.payload(block, offset + min(length, size))[offset:]
+
+        said = look_on(track.look, read, packet.pos, packet.size, -_LOOKED_AT)
         if said == DROPPED:
             return False
-        self._apply(track, packet, max(said, 0))
+        self._apply(track, packet, said)
         return True
 
     def _apply(self, track: Track, packet: Packet, said: int) -> None:
