@@ -339,12 +339,7 @@ _AC3_PARTS = b"\x0b", b"\x77\x0b", _enhanced(0, 0, 40), _enhanced(1, 0, 100), b"
 
 @given(st.lists(st.one_of(st.binary(min_size=1, max_size=60), st.sampled_from(_AC3_PARTS)), max_size=12))
 def test_held_frames_of_any_bytes_lose_none(parts: list[bytes]) -> None:
-    maker, sizes = HeldFrames(), 0
-    for number, part in enumerate(parts):
-        pieces = maker.feed(len(part), number, 100 * number, lambda at, length, part=part: part[at : at + length])
-        sizes += sum(piece.size for piece in pieces)
-    sizes += sum(piece.size for piece in maker.flush())
-    assert sizes == sum(map(len, parts))
+    assert _size_of_pieces(HeldFrames(), parts) == sum(map(len, parts))
 
 
 @given(st.binary(min_size=7, max_size=7).map(lambda rest: b"\x0b\x77" + rest[2:]))
@@ -389,12 +384,16 @@ def test_frames_are_put_together_however_they_are_parted(frames: list[bytes], dr
 
 @given(st.lists(st.binary(min_size=1, max_size=80), max_size=8))
 def test_frames_of_any_bytes_lose_none(parts: list[bytes]) -> None:
-    maker, sizes = MpegFrames(), 0
+    assert _size_of_pieces(MpegFrames(), parts) == sum(map(len, parts))
+
+
+def _size_of_pieces(maker: HeldFrames | MpegFrames, parts: list[bytes]) -> int:
+    """The bytes of all that is made of `parts`."""
+    size = 0
     for number, part in enumerate(parts):
         pieces = maker.feed(len(part), number, 100 * number, lambda at, length, part=part: part[at : at + length])
-        sizes += sum(piece.size for piece in pieces)
-    sizes += sum(piece.size for piece in maker.flush())
-    assert sizes == sum(map(len, parts))
+        size += sum(piece.size for piece in pieces)
+    return size + sum(piece.size for piece in maker.flush())
 
 
 @given(st.integers(0, (1 << 32) - 1))

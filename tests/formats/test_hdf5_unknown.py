@@ -258,17 +258,6 @@ def test_what_contradicts_its_checksum_is_broken_not_unknown(tmp_path: Path) -> 
     assert "asked_library" not in records[-1]["metrics"]
 
 
-def build_heaps(folder: Path) -> Path:
-    path = folder / "heaps.h5"
-    with h5py.File(path, "w", libver="latest") as file:
-        for index in range(3000):
-            file[f"many/link {index:05d}"] = h5py.SoftLink("/few")
-        for index in range(20):
-            file[f"few/{index:02d}"] = h5py.SoftLink("/many")
-            file["few"].attrs[f"attribute {index}"] = np.arange(index)
-    return path
-
-
 @pytest.mark.parametrize(
     ("mark", "at", "message"),
     [
@@ -293,7 +282,7 @@ def build_heaps(folder: Path) -> Path:
     ids=["tree", "leaf", "node", "link", "attribute"],
 )
 def test_heaps_and_indexes_that_contradict_their_checksums(mark: bytes, at: int, message: str, tmp_path: Path) -> None:
-    path = build_heaps(tmp_path)
+    path = samples.build_dense(tmp_path)
     before, raw = told(read(path)), bytearray(path.read_bytes())
     place = next(re.finditer(mark, raw, re.DOTALL)).start() + at
     raw[place] ^= 1 if at else 0x40

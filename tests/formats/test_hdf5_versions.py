@@ -105,17 +105,6 @@ def build_chunks(folder: Path) -> Path:
     return path
 
 
-def build_dense(folder: Path) -> Path:
-    path = folder / "dense.h5"
-    with h5py.File(path, "w", libver="latest") as file:
-        for index in range(3000):
-            file[f"many/link {index:05d}"] = h5py.SoftLink("/few")
-        for index in range(20):
-            file[f"few/{index:02d}"] = h5py.SoftLink("/many")
-            file["few"].attrs[f"attribute {index}"] = np.arange(index)
-    return path
-
-
 def build_shared(folder: Path) -> Path:
     return samples.build_shared_messages(folder, 50)
 
@@ -142,13 +131,13 @@ STRUCTURES: list[tuple[Callable[[Path], Path], bytes, int, str]] = [
     (build_chunks, b"BTHD\0\x0b", 5, "a B-tree header of version 0, record type 99"),
     (build_chunks, b"BTIN\0\x0a", 4, "a B-tree node of version 99"),
     (build_chunks, b"BTLF\0\x0b", 4, "a B-tree node of version 99"),
-    (build_dense, b"FRHP", 4, "a fractal heap of version 99"),
-    (build_dense, b"FHIB", 4, "an indirect block of a fractal heap of version 99"),
-    (build_dense, b"BTIN\0\5", 4, "a B-tree node of version 99"),
-    (build_dense, b"BTLF\0\5", 4, "a B-tree node of version 99"),
-    (build_dense, b"BTLF\0\x08", 4, "a B-tree node of version 99"),
-    (build_dense, b"\x15\x12\0\4\0", 4, "an attribute info message of version 99"),
-    (build_dense, b"\x02\x12\0\0\0", 4, "a link info message of version 99"),
+    (samples.build_dense, b"FRHP", 4, "a fractal heap of version 99"),
+    (samples.build_dense, b"FHIB", 4, "an indirect block of a fractal heap of version 99"),
+    (samples.build_dense, b"BTIN\0\5", 4, "a B-tree node of version 99"),
+    (samples.build_dense, b"BTLF\0\5", 4, "a B-tree node of version 99"),
+    (samples.build_dense, b"BTLF\0\x08", 4, "a B-tree node of version 99"),
+    (samples.build_dense, b"\x15\x12\0\4\0", 4, "an attribute info message of version 99"),
+    (samples.build_dense, b"\x02\x12\0\0\0", 4, "a link info message of version 99"),
     (build_shared, b"SMTB", 4, "an index of shared messages of version 99"),
 ]
 

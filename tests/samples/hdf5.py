@@ -232,6 +232,18 @@ def build_widths(folder: Path, offsets: int, lengths: int, libver: str = "earlie
     return path
 
 
+def build_dense(folder: Path) -> Path:
+    """Links and attributes in fractal heaps, more of them than a direct block or a leaf holds."""
+    path = folder / "dense.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        for index in range(3000):
+            file[f"many/link {index:05d}"] = h5py.SoftLink("/few")
+        for index in range(20):
+            file[f"few/{index:02d}"] = h5py.SoftLink("/many")
+            file["few"].attrs[f"attribute {index}"] = np.arange(index)
+    return path
+
+
 def build_shared_messages(folder: Path, listed: int) -> Path:
     """Types, spaces, fill values, filters and attributes in heaps of shared messages, indexed by a list or a B-tree."""
     library, path = _library(), folder / f"shared_{listed}.h5"
