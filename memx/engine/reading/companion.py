@@ -8,7 +8,6 @@ lengths stand in it. It ends when the first does, and nothing hangs on it: who a
 
 import json
 import os
-import select
 import signal
 import struct
 import time
@@ -18,6 +17,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
 from memx.engine.memory.process import private_of
+from memx.engine.workers.pipes import wait_for
 from memx.formats.base import StreamReader
 
 _LENGTH = struct.Struct("=I")
@@ -143,10 +143,8 @@ def _receive(pipe: int, until: float | None) -> tuple[dict[str, Any], list[bytes
 
 def _read(pipe: int, length: int, until: float | None) -> bytes:
     parts = []
-    poll = select.poll()  # takes any descriptor: select(2) none from 1024 on
-    poll.register(pipe, select.POLLIN)
     while length:
-        if until is not None and not poll.poll(1000 * max(0.0, until - time.monotonic())):
+        if until is not None and not wait_for((pipe,), until - time.monotonic()):
             raise TimeoutError
         part = os.read(pipe, min(length, _BLOCK))
         if not part:

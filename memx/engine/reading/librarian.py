@@ -7,13 +7,13 @@ ends when its input closes.
 
 import json
 import os
-import select
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from memx.engine.memory.process import resident, resident_of
 from memx.engine.workers.jobs import json_line
+from memx.engine.workers.pipes import wait_for
 from memx.formats import by_key
 from memx.formats.base import ReadOptions, StreamReader
 from memx.records import Record, decode, encode
@@ -107,7 +107,7 @@ class Librarian:
         answer, until = b"", time.monotonic() + _SECONDS
         while not (answer == b"\n" or answer.endswith(b"\n\n")):
             left = until - time.monotonic()
-            if left <= 0 or len(answer) > _ANSWER_MOST or not select.select([process.stdout], [], [], left)[0]:
+            if left <= 0 or len(answer) > _ANSWER_MOST or not wait_for((process.stdout.fileno(),), left):
                 return None
             part = os.read(process.stdout.fileno(), _BLOCK)
             if not part:

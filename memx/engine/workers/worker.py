@@ -5,7 +5,6 @@ killed at any instant. `memx.engine.reading.serving` is its life.
 """
 
 import os
-import select
 import signal
 import subprocess
 import time
@@ -19,6 +18,7 @@ from memx.engine.workers.fences import Fence, fence
 from memx.engine.workers.interpreter import start, tell
 from memx.engine.workers.jobs import NO_MEMORY, Job, Orders, Why, limit_error
 from memx.engine.workers.outbox import Inbox, make_outbox
+from memx.engine.workers.pipes import wait_for
 from memx.engine.workers.watch import Watch
 from memx.errors import LimitError, MemxError, OverMemory, ReaderCrashed
 
@@ -215,8 +215,7 @@ class Worker:
 
 def wait(workers: Collection[Worker], seconds: float) -> None:
     """Waits until one of `workers` says something or ends, at most so long."""
-    descriptors = [descriptor for worker in workers for descriptor in worker.descriptors]
-    select.select(descriptors, [], [], seconds)
+    wait_for((descriptor for worker in workers for descriptor in worker.descriptors), seconds)
 
 
 def _started(orders: Orders) -> tuple[Inbox, "subprocess.Popen[bytes]"]:
