@@ -110,6 +110,7 @@ def measure(row: Row, cache: Path, rounds: int = ROUNDS) -> Result:
         return Result(row, missing=str(exc))
     memx = row.words(made)
     try:
+        cost(memx)  # the first time Python compiles what it imports, which takes memory
         first = cost(memx, "memory")
     except Failed as exc:
         return Result(row, missing=str(exc))
