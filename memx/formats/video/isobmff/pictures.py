@@ -182,7 +182,7 @@ def _still(track: Track, head: Head) -> PictureFormat | None:
 
 
 def _prores(track: Track, head: Head) -> PictureFormat:
-    from memx.formats.video.codecs import editing
+    from memx.formats.video.packets import editing
 
     found = editing.prores(head(editing.PRORES_HEAD), 12 if track.format in (b"ap4h", b"ap4x") else 10)
     found.profile = _PRORES.get(track.format)
@@ -190,13 +190,13 @@ def _prores(track: Track, head: Head) -> PictureFormat:
 
 
 def _dv(_track: Track, head: Head) -> PictureFormat | None:
-    from memx.formats.video.codecs import editing
+    from memx.formats.video.packets import editing
 
     return editing.dv(head(editing.DV_HEAD))
 
 
 def _vc3(_track: Track, head: Head) -> PictureFormat | None:
-    from memx.formats.video.codecs import editing
+    from memx.formats.video.packets import editing
 
     return editing.vc3(head(editing.VC3_HEAD))
 
